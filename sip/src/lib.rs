@@ -1,3 +1,24 @@
-//! Skeleton.
+//! The SIP layer of Partyline: messages, transactions, dialogs, user agent, edge core, SDP and identity.
+//!
+//! Nothing in here does I/O or knows how a user is found: a [`UserAgent`] is told the locations of the peer, and
+//! an [`Edge`](edge::Edge) (the SIP part of a super node) is told which flows and links are up.
+//!
+//! A user agent is driven like every [`Machine`](machine::Machine): frames of its flows go in by
+//! [`Input::Received`], messages come out as [`Output::Send`], what a person should know as [`Output::Event`].
 #![no_std]
+
 extern crate alloc;
+
+pub mod edge;
+
+mod agent;
+mod uri;
+
+pub use agent::{
+    Account, CallId, Caller, Candidate, EndReason, Event, FlowId, Input, Misbehaviour, Output,
+    Target, UserAgent,
+};
+pub use sdp::Fingerprint;
+pub use uri::{Uri, UriError};
+
+pub mod sdp;
