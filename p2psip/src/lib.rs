@@ -1,3 +1,21 @@
-//! Skeleton.
+//! Where SIP and the overlay meet: the only crate that knows both (draft §4, §8).
+//!
+//! [`Peer`] is the P2P UA of draft §4.1: an ordinary node of the overlay and a SIP user agent in one machine, which
+//! keeps the user's location record in the overlay, looks callees up, verifies what it finds and calls them.
+//! [`SuperNode`] is what a super node runs: the overlay's super node and the SIP edge of its ordinary nodes.
 #![no_std]
+
 extern crate alloc;
+
+mod end;
+mod peer;
+mod super_node;
+
+pub use credential;
+pub use end::EndReason;
+pub use peer::{
+    CallId, Caller, Candidate, Config, Contact, Event, Input, LinkId, Output, Peer, Problem,
+};
+pub use super_node::{
+    PeerId, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,
+};

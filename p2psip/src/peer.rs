@@ -1,0 +1,391 @@
+//! The P2P UA (draft §4.1).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use credential::{
+    Certificate, Instance, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify,
+};
+use machine::{Instant, Machine, Outbox, WallClock};
+
+use crate::EndReason;
+
+/// Names a link of the driver: a WebSocket. A number is never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Names a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// Where a super node is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Its id, if it is known; whoever answers must prove this one then.
+    pub node: Option<NodeId>,
+    /// Its WebSocket address, `wss://host:port/p2psip`.
+    pub url: String,
+}
+
+/// What a peer starts from.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The overlay's authority, pinned at sign-in.
+    pub anchor: TrustAnchor,
+    /// The user's certificate.
+    pub certificate: Certificate,
+    /// The name that is shown to the called; nobody vouches for it.
+    pub name: Option<String>,
+    /// Super nodes to try, the best first: the page's own, those of earlier runs, the bootstrap server's.
+    pub super_nodes: Vec<Contact>,
+    /// The newest revocation list of earlier runs.
+    pub revocations: Option<RevocationList>,
+    /// Fresh randomness.
+    pub seed: [u8; 32],
+    /// The date.
+    pub wall: WallClock,
+}
+
+/// A caller whose identity is proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The certified URI, `sip:alice@example.org`.
+    pub uri: String,
+    /// The name that the caller gives himself; nobody vouches for it.
+    pub name: Option<String>,
+    /// The device.
+    pub instance: Instance,
+}
+
+/// An ICE candidate as the browser hands it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The media section that it belongs to, `a=mid`.
+    pub mid: String,
+    /// `candidate:...`, without `a=`.
+    pub line: String,
+    /// The ICE generation that it belongs to, `a=ice-ufrag`.
+    pub ufrag: String,
+}
+
+/// What the driver tells a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A link that was dialled stands; the subprotocol is `p2psip.1`.
+    Opened {
+        /// Which.
+        link: LinkId,
+    },
+    /// A link broke, or never came to stand. Nothing more will come on it.
+    Closed {
+        /// Which.
+        link: LinkId,
+    },
+    /// A binary message arrived.
+    Frame {
+        /// On which link.
+        link: LinkId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A text message arrived.
+    Text {
+        /// On which link.
+        link: LinkId,
+        /// The message.
+        text: String,
+    },
+    /// Answers [`Output::Sign`].
+    Signed(Signed),
+    /// Answers [`Output::Verify`].
+    Verified(Verified),
+    /// The network has changed or is back (the browser's `online`), or the device woke up: try the links at once.
+    Network,
+}
+
+/// What a peer wants of its driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Open a WebSocket with the subprotocol `p2psip.1`.
+    Dial {
+        /// Its name from now on.
+        link: LinkId,
+        /// Where to.
+        url: String,
+    },
+    /// Close a link. Nothing more is wanted of it, no [`Input::Closed`] is needed.
+    Close {
+        /// Which.
+        link: LinkId,
+    },
+    /// Send a binary message.
+    Frame {
+        /// On which link.
+        link: LinkId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Send a text message.
+    Text {
+        /// On which link.
+        link: LinkId,
+        /// The message.
+        text: String,
+    },
+    /// Sign with the user's key.
+    Sign(Sign),
+    /// Check a signature.
+    Verify(Verify),
+    /// Something for the user.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// How many associations stand has changed. With at least one, calls can be made.
+    Associations {
+        /// How many stand.
+        up: usize,
+    },
+    /// A super node named others and its STUN servers. Keep them for the next start.
+    Welcome {
+        /// Super nodes to try at the next start, the serving one first.
+        super_nodes: Vec<Contact>,
+        /// `stun:host:port` of each.
+        stun: Vec<String>,
+    },
+    /// A newer revocation list came. Keep it for the next start.
+    Revocations(RevocationList),
+    /// The location record is placed: the user can be called.
+    Online,
+    /// The location record can't be placed now; it is tried again.
+    NotOnline,
+    /// Someone calls. His identity is proved, the fingerprint in the offer is the one he signed, his device hears that
+    /// this one rings. Answer it by [`Peer::answer`], [`Peer::decline`] or [`Peer::hang_up`].
+    Incoming {
+        /// The call.
+        call: CallId,
+        /// Who.
+        caller: Caller,
+        /// His SDP.
+        offer: String,
+    },
+    /// A call that this user can't take, because he is in another, was refused as busy.
+    Missed {
+        /// Who.
+        caller: Caller,
+    },
+    /// A device of the callee rings.
+    Ringing {
+        /// The call.
+        call: CallId,
+    },
+    /// The callee answered; the fingerprint in the SDP is the one in his signed record.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// His SDP.
+        answer: String,
+    },
+    /// The caller has received the answer.
+    Established {
+        /// The call.
+        call: CallId,
+    },
+    /// ICE candidates of the other side.
+    Candidates {
+        /// The call.
+        call: CallId,
+        /// The candidates.
+        candidates: Vec<Candidate>,
+        /// No more will come of this generation.
+        complete: bool,
+    },
+    /// The other side offers to renegotiate; answer by [`Peer::answer`] or [`Peer::refuse_offer`].
+    Offered {
+        /// The call.
+        call: CallId,
+        /// Its SDP.
+        offer: String,
+    },
+    /// The other side answered a renegotiation.
+    Renegotiated {
+        /// The call.
+        call: CallId,
+        /// Its SDP.
+        answer: String,
+    },
+    /// The other side did not take a renegotiation; the call goes on as it was, roll the offer back.
+    NotRenegotiated {
+        /// The call.
+        call: CallId,
+        /// Both offered at once: try again after a moment.
+        glare: bool,
+    },
+    /// A call is over. The last event of every call, and there is always one.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: EndReason,
+        /// Whether the other side, or the network, ended it.
+        remote: bool,
+    },
+    /// Somebody misbehaves or something needs the user. For a log or a notice; nothing has to be done.
+    Problem(Problem),
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Problem {
+    /// The user's own certificate has expired: sign in again.
+    CredentialExpired,
+    /// The user's own certificate was revoked: sign in again.
+    CredentialRevoked,
+    /// A super node sent what is no message of this overlay.
+    Frame,
+    /// A super node could not prove what it is.
+    SuperNode,
+    /// Somebody sent SIP that can't be read or belongs to nothing.
+    Sip,
+    /// Somebody's INVITE was not proved and was refused; nothing rang.
+    Identity,
+    /// A location record was not usable.
+    Record,
+    /// A newer device or page uses the same certificate's record; this one is not callable.
+    Replaced,
+}
+
+impl Problem {
+    /// The problem as the JavaScript API spells it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CredentialExpired => "credential-expired",
+            Self::CredentialRevoked => "credential-revoked",
+            Self::Frame => "bad-frame",
+            Self::SuperNode => "super-node-refused",
+            Self::Sip => "bad-sip",
+            Self::Identity => "identity-refused",
+            Self::Record => "record-refused",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// A user on a device: an ordinary node of the overlay and a SIP user agent in one.
+#[derive(Debug)]
+pub struct Peer {
+    outbox: Outbox<Output>,
+    next_call: u64,
+}
+
+impl Peer {
+    /// A peer that begins to associate with its super nodes at once.
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Self {
+        let _ = (config, now);
+        Self {
+            outbox: Outbox::default(),
+            next_call: 0,
+        }
+    }
+
+    /// Makes the user callable: places the location record and keeps it placed until [`go_offline`](Self::go_offline).
+    ///
+    /// `fingerprint` is the value of `a=fingerprint` of every description that this device will ever send,
+    /// `sha-256 AB:CD:..`. Calling it again with another one replaces the record.
+    pub fn go_online(&mut self, fingerprint: &str, now: Instant) {
+        let _ = (fingerprint, now);
+    }
+
+    /// Removes the location record. Calls in progress go on.
+    pub fn go_offline(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Takes over a renewed certificate of the same user and device, and his name.
+    pub fn set_credential(&mut self, certificate: Certificate, name: Option<String>, now: Instant) {
+        let _ = (certificate, name, now);
+    }
+
+    /// Looks a callee up ahead of a call. What is found serves a [`call`](Self::call) within a few seconds.
+    pub fn warm(&mut self, target: &str, now: Instant) {
+        let _ = (target, now);
+    }
+
+    /// Calls a user: `bob`, `bob@example.org` or `sip:bob@example.org`. He is looked up at once; the INVITE goes as
+    /// soon as [`offer`](Self::offer) is there too.
+    pub fn call(&mut self, target: &str, now: Instant) -> CallId {
+        let _ = (target, now);
+        self.next_call += 1;
+        CallId(self.next_call)
+    }
+
+    /// Gives the SDP offer of an outgoing call.
+    pub fn offer(&mut self, call: CallId, sdp: &str, now: Instant) {
+        let _ = (call, sdp, now);
+    }
+
+    /// Answers an incoming call, or the other side's offer to renegotiate.
+    pub fn answer(&mut self, call: CallId, sdp: &str, now: Instant) {
+        let _ = (call, sdp, now);
+    }
+
+    /// Refuses the other side's offer to renegotiate; the call goes on as it was.
+    pub fn refuse_offer(&mut self, call: CallId, now: Instant) {
+        let _ = (call, now);
+    }
+
+    /// Declines an incoming call on all of the user's devices.
+    pub fn decline(&mut self, call: CallId, now: Instant) {
+        let _ = (call, now);
+    }
+
+    /// Ends a call in any state, here at once, there as soon as a super node can be reached.
+    pub fn hang_up(&mut self, call: CallId, now: Instant) {
+        let _ = (call, now);
+    }
+
+    /// Ends a call in any state for a reason of this side: no microphone, permission refused, not acceptable.
+    pub fn fail(&mut self, call: CallId, reason: EndReason, now: Instant) {
+        let _ = (call, reason, now);
+    }
+
+    /// Sends one of this side's ICE candidates.
+    pub fn candidate(&mut self, call: CallId, candidate: Candidate, now: Instant) {
+        let _ = (call, candidate, now);
+    }
+
+    /// Says that no more of this side's candidates will come in this generation.
+    pub fn end_of_candidates(&mut self, call: CallId, now: Instant) {
+        let _ = (call, now);
+    }
+
+    /// Offers to renegotiate a call that stands: ICE restart, camera on.
+    pub fn renegotiate(&mut self, call: CallId, sdp: &str, now: Instant) {
+        let _ = (call, sdp, now);
+    }
+}
+
+impl Machine for Peer {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle_input(&mut self, input: Input, now: Instant) {
+        let _ = (input, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
