@@ -1,2 +1,51 @@
-//! Skeleton.
-fn main() {}
+//! The project's own commands: build the page, start a network on this machine, run every check, measure.
+//!
+//! It keeps few dependencies, because a newcomer waits for them before anything else happens.
+
+mod bench;
+mod run;
+mod shell;
+mod test;
+mod tools;
+mod web;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  run [--super-nodes N] [--http ADDRESS:PORT] [--domain NAME]
+                    build everything, start N super nodes (3) with a login and a bootstrap
+                    server on this machine, print where to open the page; Ctrl-C ends it
+  web               build the page and the browser node into web/dist
+  test [PART..]     run every check, or only the named parts:
+                    fmt layers clippy unit web browser
+  bench size        how large the page's code is, beside JsSIP, and what each crate costs
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["run", rest @ ..] => run::run(rest),
+        ["web"] => web::build().map(|_| ()),
+        ["test", parts @ ..] => test::run(parts),
+        ["bench", "size"] => bench::size(),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [other, ..] => {
+            eprintln!("cargo xtask has no command '{other}'\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

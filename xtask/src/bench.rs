@@ -1,0 +1,7 @@
+//! Measurements beside other projects' software, on the same machine in the same run.
+
+mod packages;
+mod size;
+mod wasm;
+
+pub(crate) use size::size;

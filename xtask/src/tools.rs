@@ -1,0 +1,79 @@
+//! The programs that the checks need besides cargo: found, or installed where that is allowed.
+
+use crate::{shell, workspace};
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Programs of Debian, each with the package that holds it; the first name that is found serves.
+const PACKAGES: &[(&[&str], &str)] = &[
+    (&["chromium", "google-chrome"], "chromium"),
+    (&["chromedriver"], "chromium-driver"),
+    (&["firefox-esr", "firefox"], "firefox-esr"),
+    (&["wasm-opt"], "binaryen"),
+];
+
+/// Makes sure that the browsers and their drivers are there; returns the path of geckodriver.
+pub(crate) fn browsers() -> Result<PathBuf> {
+    packages(PACKAGES)?;
+    geckodriver()
+}
+
+/// Installs the packages whose programs are missing, or says which command would.
+pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(programs, _)| {
+            programs
+                .iter()
+                .all(|program| shell::find(program).is_none())
+        })
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let root = shell::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !root || shell::find("apt-get").is_none() {
+        bail!(
+            "these programs are missing; install them and try again:\n  sudo apt-get install -y {list}"
+        );
+    }
+    shell::step(&format!("installing {list}"));
+    let install = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt.args(["install", "-y", "--no-install-recommends"])
+            .args(&missing);
+        shell::run(&mut apt)
+    };
+    // A machine that never asked for the package lists has none.
+    install().or_else(|_| {
+        shell::run(Command::new("apt-get").arg("update"))?;
+        install()
+    })
+}
+
+/// Debian has no geckodriver: cargo builds it once for all clones.
+fn geckodriver() -> Result<PathBuf> {
+    let tools = workspace::cache()?.join("tools");
+    let built = tools.join("bin/geckodriver");
+    if let Some(found) =
+        shell::find("geckodriver").or_else(|| built.is_file().then(|| built.clone()))
+    {
+        return Ok(found);
+    }
+    shell::step("building geckodriver (once, about two minutes)");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["install", "--locked", "geckodriver", "--root"])
+        .arg(&tools);
+    shell::run(&mut cargo).with_context(|| {
+        format!(
+            "try it by hand: cargo install --locked geckodriver --root {}",
+            tools.display()
+        )
+    })?;
+    Ok(built)
+}

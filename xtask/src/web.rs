@@ -1,0 +1,186 @@
+//! `cargo xtask web`: the page and the browser node, ready to be served, in `web/dist`.
+//!
+//! ```text
+//! web/dist/                    the files of web/
+//! web/dist/partyline/*.js      the browser node's JavaScript (wasm-peer/js)
+//! web/dist/partyline/wasm_peer.js, wasm_peer_bg.wasm
+//! web/dist/files.json          every path above with a digest, for the service worker's cache
+//! ```
+
+use crate::{shell, workspace};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasm_bindgen_cli_support::Bindgen;
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds the page; returns the directory that holds it.
+pub(crate) fn build() -> Result<PathBuf> {
+    shell::step("building the browser node (wasm)");
+    let module = compile(&[])?;
+    let dist = workspace::root().join("web/dist");
+    let fresh = workspace::root().join("web/.dist-new");
+    remove(&fresh)?;
+    copy(&workspace::root().join("web"), &fresh)?;
+    let api = fresh.join("partyline");
+    copy(&workspace::root().join("wasm-peer/js"), &api)?;
+    bind(&module, &api)?;
+    optimise(&api.join("wasm_peer_bg.wasm"))?;
+    list(&fresh)?;
+    remove(&dist)?;
+    fs::rename(&fresh, &dist).context("cannot put web/dist in place")?;
+    shell::step(&format!("the page is in {}", dist.display()));
+    Ok(dist)
+}
+
+/// Compiles wasm-peer; returns the module as rustc left it.
+pub(crate) fn compile(settings: &[&str]) -> Result<PathBuf> {
+    ensure_target(WASM_TARGET)?;
+    let mut cargo = workspace::cargo();
+    cargo.args([
+        "build",
+        "--package",
+        "wasm-peer",
+        "--lib",
+        "--profile",
+        "wasm",
+        "--target",
+        WASM_TARGET,
+    ]);
+    for setting in settings {
+        cargo.args(["--config", setting]);
+    }
+    shell::run(&mut cargo)?;
+    let module = workspace::target_directory()?
+        .join(WASM_TARGET)
+        .join("wasm/wasm_peer.wasm");
+    if !module.is_file() {
+        bail!("cargo built no {}", module.display());
+    }
+    Ok(module)
+}
+
+/// Writes the JavaScript glue and the bound module into `directory`.
+pub(crate) fn bind(module: &Path, directory: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_path(module)
+        .web(true)?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .out_name("wasm_peer")
+        .generate(directory)
+        .context("wasm-bindgen")
+}
+
+/// Shrinks the module with Binaryen when that is installed.
+fn optimise(module: &Path) -> Result<()> {
+    if shell::find("wasm-opt").is_none() {
+        eprintln!(
+            "    wasm-opt is not installed: the module stays larger (apt-get install binaryen)"
+        );
+        return Ok(());
+    }
+    let size = |file: &Path| fs::metadata(file).map_or(0, |data| data.len() / 1024);
+    let before = size(module);
+    shell::run(
+        Command::new("wasm-opt")
+            .args(["-Oz", "--all-features", "-o"])
+            .arg(module)
+            .arg(module),
+    )?;
+    eprintln!("    wasm-opt: {before} KB to {} KB", size(module));
+    Ok(())
+}
+
+/// Adds a compilation target to the toolchain in use when it is missing.
+pub(crate) fn ensure_target(target: &str) -> Result<()> {
+    let sysroot = shell::read(
+        Command::new("rustc")
+            .args(["--print", "sysroot"])
+            .current_dir(workspace::root()),
+    )?;
+    if Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(target)
+        .is_dir()
+    {
+        return Ok(());
+    }
+    shell::step(&format!("adding the target {target}"));
+    shell::run(
+        Command::new("rustup")
+            .args(["target", "add", target])
+            .current_dir(workspace::root()),
+    )
+    .with_context(|| format!("the toolchain lacks {target}; without rustup, install it by hand"))
+}
+
+/// Copies what is to be served: no hidden files, no notes, no earlier result.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type()?;
+        if name.starts_with('.')
+            || name.ends_with(".md")
+            || name == "dist"
+            || name == "node_modules"
+        {
+            continue;
+        }
+        if kind.is_dir() {
+            copy(&entry.path(), &to.join(name))?;
+        } else {
+            fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists the files with a digest each, so that a cache can tell one build from the next.
+fn list(directory: &Path) -> Result<()> {
+    let mut paths = Vec::new();
+    walk(directory, &mut paths)?;
+    paths.sort();
+    let mut files = serde_json::Map::new();
+    for path in paths {
+        let name = path
+            .strip_prefix(directory)
+            .expect("walk stays inside the directory");
+        let digest = format!("{:016x}", fnv(&fs::read(&path)?));
+        files.insert(format!("/{}", name.display()), digest.into());
+    }
+    let text = serde_json::to_string_pretty(&files)?;
+    fs::write(directory.join("files.json"), text + "\n").context("cannot write files.json")
+}
+
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// FNV-1a: tells builds apart, protects nothing.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn remove(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)
+            .with_context(|| format!("cannot remove {}", directory.display()))?;
+    }
+    Ok(())
+}
