@@ -123,8 +123,6 @@ export interface CallStats {
   /** Such as `audio/opus`; `null` when nothing has come in. */
   audioCodec: string | null;
   videoCodec: string | null;
-  /** `performance.now()` when the first audio packet was seen to have come in, else `null`. */
-  firstPacketAt: number | null;
 }
 
 interface PhoneEvents {

@@ -1,0 +1,229 @@
+// @ts-check
+import { PhoneError, phoneError } from './errors.js';
+import { stop } from './devices.js';
+import { Media, sendsVideo } from './media.js';
+import { Negotiation } from './negotiation.js';
+import { readStats } from './stats.js';
+
+/** @typedef {import('./wasm.js').CallEvent} CallEvent */
+/** @typedef {import('./index.js').EndCode} EndCode */
+/** @typedef {{ peer: import('./wasm_peer.js').Peer, devices: import('./devices.js').Devices, media: Media }} Parts */
+
+export class Call extends EventTarget {
+  /** @type {import('./index.js').Party} */ peer;
+  /** @type {import('./index.js').CallState} */ state;
+  localStream = new MediaStream();
+  muted = false;
+  remoteVideo = false;
+  /** @type {number | null} */ startedAt = null;
+  /** @type {import('./index.js').CallEnd | null} */ end = null;
+  #parts;
+  #negotiation;
+
+  /**
+   * Calls are made by a phone.
+   * @param {Parts} parts
+   * @param {{ id: number, direction: 'outgoing' | 'incoming', party: import('./index.js').Party }} what
+   */
+  constructor(parts, { id, direction, party }) {
+    super();
+    this.id = id;
+    this.direction = direction;
+    this.peer = party;
+    this.state = direction === 'outgoing' ? 'calling' : 'ringing';
+    this.#parts = parts;
+    this.#negotiation = new Negotiation(this, parts.peer, parts.media, (code, detail) => this.fail(code, detail));
+    parts.media.listen({
+      candidate: ({ mid, line, ufrag }) => this.#living(() => parts.peer.candidate(id, mid, line, ufrag)),
+      gathered: () => this.#living(() => parts.peer.endOfCandidates(id)),
+      track: () => this.#emit('streams', null),
+      connection: (state) => this.#negotiation.connectionChanged(state),
+    });
+  }
+
+  get remoteStream() {
+    return this.#parts.media.remote;
+  }
+
+  get cameraOn() {
+    return this.localStream.getVideoTracks().length > 0;
+  }
+
+  /**
+   * Sends the offer: at once if opening the devices asks nobody, so that nobody rings for a caller who can't speak.
+   * @internal @param {{ audio: boolean, video: boolean }} choice
+   */
+  async begin(choice) {
+    await this.#open(choice, async (video) => {
+      this.#parts.peer.offer(this.id, await this.#parts.media.offer({ video }));
+    });
+  }
+
+  /** @param {import('./index.js').MediaChoice} [choice] */
+  async answer({ audio = true, video = this.remoteVideo } = {}) {
+    if (this.direction !== 'incoming' || this.state !== 'ringing') return;
+    this.setState('connecting');
+    await this.#open({ audio, video }, async (sendsPicture) => {
+      this.#parts.peer.answer(this.id, await this.#parts.media.answer({ video: sendsPicture }));
+    });
+  }
+
+  decline() {
+    if (this.direction !== 'incoming' || this.state !== 'ringing') return;
+    this.#parts.peer.decline(this.id);
+    this.#finish('declined');
+  }
+
+  hangUp() {
+    if (this.end) return;
+    const answered = this.startedAt !== null || this.state === 'connecting';
+    this.#parts.peer.hangUp(this.id);
+    this.#finish(answered ? 'hung-up' : this.direction === 'outgoing' ? 'cancelled' : 'declined');
+  }
+
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.muted = muted;
+    for (const track of this.localStream.getAudioTracks()) track.enabled = !muted;
+    this.#emit('muted', { muted });
+  }
+
+  /** @param {boolean} on */
+  async camera(on) {
+    if (this.end || on === this.cameraOn) return;
+    if (on) {
+      await this.#adopt(await this.#parts.devices.camera());
+    } else {
+      for (const track of this.localStream.getVideoTracks()) {
+        track.stop();
+        this.localStream.removeTrack(track);
+      }
+      await this.#parts.media.send('video', null);
+    }
+    this.#emit('streams', null);
+    this.#emit('camera', { on: this.cameraOn });
+    this.#negotiation.pictureChanged();
+  }
+
+  stats() {
+    return readStats(this.#parts.media.connection);
+  }
+
+  /** Looks for a new path at once: the network has changed. @internal */
+  networkChanged() {
+    if (this.startedAt !== null && !this.end) this.#negotiation.restart();
+  }
+
+  /** Takes in what the node reports of this call. @internal @param {CallEvent} event */
+  handle(event) {
+    if (this.end) return;
+    switch (event.type) {
+      case 'incoming':
+        this.remoteVideo = sendsVideo(event.offer);
+        this.#parts.media.prepareAnswer(event.offer);
+        break;
+      case 'ringing':
+        if (this.state === 'calling') this.setState('ringing');
+        break;
+      case 'answered':
+        this.peer = { ...this.peer, verified: true };
+        this.setState('connecting');
+        this.describedBy(event.answer);
+        this.#attempt(this.#parts.media.takeAnswer(event.answer), 'not-acceptable');
+        break;
+      case 'candidates':
+        event.candidates.forEach((candidate) => this.#parts.media.addCandidate(candidate));
+        break;
+      case 'ended':
+        this.#finish(event.reason);
+        break;
+      default:
+        this.#attempt(this.#negotiation.handle(event), 'failed');
+    }
+  }
+
+  /** Ends the call for a reason of this side. @internal @param {EndCode} code @param {string} [detail] */
+  fail(code, detail = '') {
+    if (this.end) return;
+    this.#parts.peer.fail(this.id, code);
+    this.#finish(code, detail);
+  }
+
+  /** @internal @param {import('./index.js').CallState} state */
+  setState(state) {
+    if (this.end || state === this.state) return;
+    this.state = state;
+    if (state === 'in-call') this.startedAt ??= Date.now();
+    this.#emit('state', { state });
+  }
+
+  /** Notes what the other side's description says of its picture. @internal @param {string} sdp */
+  describedBy(sdp) {
+    const remoteVideo = sendsVideo(sdp);
+    if (remoteVideo === this.remoteVideo) return;
+    this.remoteVideo = remoteVideo;
+    this.#emit('streams', null);
+  }
+
+  /**
+   * Opens the devices and describes the media, side by side where nobody has to be asked.
+   * @param {{ audio: boolean, video: boolean }} choice
+   * @param {(video: boolean) => Promise<void>} describe
+   */
+  async #open(choice, describe) {
+    const { devices, media } = this.#parts;
+    try {
+      const opening = devices.open(choice).then((stream) => this.#adopt(stream));
+      opening.catch(() => {});
+      const asksNobody = await devices.askNobody(choice);
+      if (!asksNobody) await opening;
+      if (this.end) return;
+      const video = asksNobody ? choice.video : this.cameraOn;
+      this.#negotiation.announced(video);
+      await describe(video);
+      await opening;
+      this.#emit('streams', null);
+      if (choice.video) this.#emit('camera', { on: this.cameraOn });
+    } catch (error) {
+      const { code, detail } = phoneError(error);
+      this.fail(/** @type {EndCode} */ (code), detail);
+    }
+  }
+
+  /** @param {MediaStream} stream */
+  async #adopt(stream) {
+    if (this.end) return stop(stream);
+    for (const track of stream.getTracks()) {
+      if (track.kind === 'audio') track.enabled = !this.muted;
+      this.localStream.addTrack(track);
+      await this.#parts.media.send(/** @type {'audio' | 'video'} */ (track.kind), track);
+    }
+  }
+
+  /** @param {Promise<unknown>} work @param {EndCode} code */
+  #attempt(work, code) {
+    work.catch((error) => this.fail(code, String(error)));
+  }
+
+  /** @param {() => void} act */
+  #living(act) {
+    if (!this.end) act();
+  }
+
+  /** @param {EndCode} code @param {string} [detail] */
+  #finish(code, detail = '') {
+    if (this.end) return;
+    this.state = 'ended';
+    this.end = { code, detail };
+    this.#negotiation.stop();
+    this.#parts.media.close();
+    stop(this.localStream);
+    this.#emit('state', { state: 'ended' });
+    this.#emit('ended', this.end);
+  }
+
+  /** @param {string} type @param {unknown} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

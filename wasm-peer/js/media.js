@@ -1,0 +1,205 @@
+// @ts-check
+// One call's peer connection. Both kinds of media are negotiated from the start, so that opening a device late or
+// turning a camera on needs no new call: a track is put into the transceiver that is there.
+import { direction, splitCandidates, withoutSending } from './sdp.js';
+
+/** @typedef {import('./wasm.js').Candidate} Candidate */
+/**
+ * @typedef {object} MediaEvents
+ * @property {(candidate: Candidate) => void} candidate one of our addresses, after the description left
+ * @property {() => void} gathered there are no more
+ * @property {() => void} track the remote stream changed
+ * @property {(state: RTCPeerConnectionState) => void} connection
+ */
+
+export class Media {
+  remote = new MediaStream();
+  /** @type {RTCPeerConnection} */ connection;
+  /** @type {MediaEvents | null} */ #events = null;
+  /** @type {Record<string, RTCRtpTransceiver>} */ #transceivers = {};
+  /** The stream that ours are announced in. */
+  #announced = new MediaStream();
+  /** Whether our description has left: from then on candidates travel one by one. */
+  #described = false;
+  /** Whether all addresses of this generation have been found. */
+  #complete = false;
+  /** The other side's candidates while we may not answer its checks yet: `null` once we may. @type {Candidate[] | null} */
+  #held = [];
+  /** @type {Promise<void>} */ #ready = Promise.resolve();
+
+  /** @param {RTCCertificate} certificate @param {string[]} stun addresses, `stun:host:port` */
+  constructor(certificate, stun) {
+    this.connection = new RTCPeerConnection({
+      certificates: [certificate],
+      iceServers: stun.length ? [{ urls: stun }] : [],
+      bundlePolicy: 'max-bundle',
+    });
+    this.connection.onicecandidate = ({ candidate }) => this.#gathered(candidate);
+    this.connection.ontrack = ({ track }) => this.#received(track);
+    this.connection.onconnectionstatechange = () => this.#events?.connection(this.connection.connectionState);
+  }
+
+  /** @param {MediaEvents} events */
+  listen(events) {
+    this.#events = events;
+  }
+
+  /** Makes the offer and begins to gather addresses. Needs no device. */
+  prepareOffer() {
+    for (const kind of ['audio', 'video']) {
+      this.#transceivers[kind] = this.connection.addTransceiver(kind, { streams: [this.#announced] });
+    }
+    this.#ready = this.connection.setLocalDescription();
+    this.#ready.catch(() => {});
+  }
+
+  /**
+   * The offer as it leaves, with the addresses found so far.
+   * @param {{ video: boolean }} sending @returns {Promise<string>}
+   */
+  async offer({ video }) {
+    await this.#ready;
+    return this.#describe(video);
+  }
+
+  /**
+   * Takes the other side's offer and makes the answer, but neither sends nor answers anything.
+   * @param {string} offer
+   */
+  prepareAnswer(offer) {
+    this.#ready = this.#takeOffer(offer);
+    this.#ready.catch(() => {});
+  }
+
+  /**
+   * The answer as it leaves, with the addresses found so far. From here on the two sides look for each other.
+   * @param {{ video: boolean }} sending @returns {Promise<string>}
+   */
+  async answer({ video }) {
+    await this.#ready;
+    this.#releaseHeld();
+    return this.#describe(video);
+  }
+
+  /** Takes the answer to our offer. @param {string} sdp */
+  async takeAnswer(sdp) {
+    await this.#ready;
+    await this.connection.setRemoteDescription({ type: 'answer', sdp });
+    this.#releaseHeld();
+  }
+
+  /** Takes one of the other side's addresses. @param {Candidate} candidate */
+  addCandidate(candidate) {
+    if (this.#held) this.#held.push(candidate);
+    else this.#add(candidate);
+  }
+
+  /** Describes the media anew within a call. @param {{ video: boolean, restart: boolean }} how @returns {Promise<string>} */
+  async reoffer({ video, restart }) {
+    if (restart) {
+      this.connection.restartIce();
+      this.#held ??= [];
+      this.#complete = false;
+    }
+    this.#setDirection(video);
+    this.#described = false;
+    await this.connection.setLocalDescription();
+    return this.#describe(video);
+  }
+
+  /** Answers a new description within a call. @param {string} sdp @param {boolean} video @returns {Promise<string>} */
+  async reanswer(sdp, video) {
+    this.#described = false;
+    await this.connection.setRemoteDescription({ type: 'offer', sdp });
+    this.#setDirection(video);
+    await this.connection.setLocalDescription();
+    return this.#describe(video);
+  }
+
+  /** Takes a description of ours back that crossed with one of theirs. */
+  async rollback() {
+    if (this.connection.signalingState === 'have-local-offer') {
+      await this.connection.setLocalDescription({ type: 'rollback' });
+    }
+    this.#releaseHeld();
+  }
+
+  /** Sends a track instead of what was sent of its kind. @param {'audio' | 'video'} kind @param {MediaStreamTrack | null} track */
+  async send(kind, track) {
+    await this.#ready;
+    await this.#transceivers[kind]?.sender.replaceTrack(track);
+  }
+
+  close() {
+    this.#events = null;
+    this.connection.onicecandidate = this.connection.ontrack = this.connection.onconnectionstatechange = null;
+    this.connection.close();
+  }
+
+  /** @param {string} offer */
+  async #takeOffer(offer) {
+    const { sdp, candidates } = splitCandidates(offer);
+    this.#held?.push(...candidates);
+    await this.connection.setRemoteDescription({ type: 'offer', sdp });
+    for (const transceiver of this.connection.getTransceivers()) {
+      const { kind } = transceiver.receiver.track;
+      if (this.#transceivers[kind]) continue;
+      this.#transceivers[kind] = transceiver;
+      transceiver.direction = 'sendrecv';
+      transceiver.sender.setStreams?.(this.#announced);
+    }
+    await this.connection.setLocalDescription();
+  }
+
+  /** @param {boolean} video */
+  #describe(video) {
+    this.#described = true;
+    if (this.#complete) queueMicrotask(() => this.#events?.gathered());
+    const sdp = this.connection.localDescription?.sdp ?? '';
+    this.#setDirection(video);
+    return video ? sdp : withoutSending(sdp, 'video');
+  }
+
+  /** What the next description shall say of the picture. @param {boolean} video */
+  #setDirection(video) {
+    const { video: transceiver } = this.#transceivers;
+    if (transceiver && transceiver.direction !== 'stopped') transceiver.direction = video ? 'sendrecv' : 'recvonly';
+  }
+
+  #releaseHeld() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    held.forEach((candidate) => this.#add(candidate));
+  }
+
+  /** A candidate that this browser can't use is no reason to end a call. @param {Candidate} candidate */
+  #add({ line, mid, ufrag }) {
+    const candidate = { candidate: line, sdpMid: mid, ...(ufrag && { usernameFragment: ufrag }) };
+    this.connection.addIceCandidate(candidate).catch(() => {});
+  }
+
+  /** @param {RTCIceCandidate | null} candidate */
+  #gathered(candidate) {
+    if (!candidate) this.#complete = true;
+    if (!this.#described) return;
+    if (!candidate) {
+      this.#events?.gathered();
+    } else if (candidate.candidate) {
+      this.#events?.candidate({
+        mid: candidate.sdpMid ?? '0', line: candidate.candidate, ufrag: candidate.usernameFragment ?? '',
+      });
+    }
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #received(track) {
+    if (!this.remote.getTracks().includes(track)) this.remote.addTrack(track);
+    track.onmute = track.onunmute = () => this.#events?.track();
+    this.#events?.track();
+  }
+}
+
+/** Whether a description says that its sender sends, or would send, a picture. @param {string} sdp */
+export function sendsVideo(sdp) {
+  return direction(sdp, 'video').startsWith('send');
+}

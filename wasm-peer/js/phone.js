@@ -1,0 +1,178 @@
+// @ts-check
+// The entry: a phone, that is one identity in one browser.
+import { Call } from './call.js';
+import { PhoneError } from './errors.js';
+import { Identity } from './identity.js';
+import { knownSuperNodes, network } from './network.js';
+import { Registration } from './registration.js';
+import { TabLock } from './tabs.js';
+import { loadPeer } from './wasm.js';
+
+export { Call, PhoneError };
+
+/** @typedef {import('./index.js').PhoneState} PhoneState */
+
+export class Phone extends EventTarget {
+  /** @type {PhoneState} */ state = 'signing-in';
+  #origin;
+  /** @type {Promise<import('./network.js').Network>} */ #network;
+  /** @type {import('./network.js').Network | null} */ #known = null;
+  /** @type {Identity | null} */ #identity = null;
+  /** @type {Registration | null} */ #registration = null;
+  #lock = new TabLock({ lost: () => this.#yield(), signedOut: () => this.#signedOut() });
+
+  constructor({ origin = location.origin } = {}) {
+    super();
+    this.#origin = origin;
+    this.#network = this.#learn();
+    loadPeer().catch(() => {});
+  }
+
+  /** @returns {import('./index.js').Identity | null} */
+  get identity() {
+    if (!this.#identity) return null;
+    const { uri, name, guest, expires } = this.#identity.credential;
+    return { uri, name, guest, expires };
+  }
+
+  get accountUrl() {
+    return this.#known && new URL('/account', this.#known.login).href;
+  }
+
+  /** @returns {readonly Call[]} */
+  get calls() {
+    return this.#registration?.calls ?? [];
+  }
+
+  async start() {
+    try {
+      const returned = /[#&]state=/.test(location.hash)
+        ? await Identity.finishSignIn((await this.#network).login) : null;
+      const identity = returned ?? await Identity.restore();
+      if (identity) return await this.#enter(identity);
+      await this.#network;
+    } catch (error) {
+      this.#problem(error);
+    }
+    this.#setState('signed-out');
+  }
+
+  /** @param {{ hint?: string }} [options] */
+  async signIn({ hint } = {}) {
+    await Identity.leaveToSignIn((await this.#needNetwork()).login, { hint });
+  }
+
+  async createAccount() {
+    await Identity.leaveToSignIn((await this.#needNetwork()).login, { create: true });
+  }
+
+  /** @param {string} [name] */
+  async signInAsGuest(name) {
+    this.#setState('signing-in');
+    try {
+      await this.#enter(await Identity.asGuest((await this.#needNetwork()).login, name));
+    } catch (error) {
+      this.#setState('signed-out');
+      throw error;
+    }
+  }
+
+  async signOut() {
+    await this.#registration?.leave();
+    await Identity.forget();
+    this.#lock.announceSignOut();
+    this.#signedOut();
+  }
+
+  async takeOver() {
+    if (this.#identity && await this.#lock.steal()) await this.#register(this.#identity);
+  }
+
+  /** @param {string} [target] */
+  warm(target) {
+    this.#registration?.warm(target);
+  }
+
+  /**
+   * @param {string} target
+   * @param {import('./index.js').MediaChoice} [choice]
+   */
+  call(target, { audio = true, video = true } = {}) {
+    if (!this.#registration) throw new PhoneError('signed-out');
+    const name = target.trim();
+    if (!/^(sips?:)?[^\s@:;?<>"]+(@[^\s@;?<>"]+)?$/i.test(name)) throw new PhoneError('bad-name', name);
+    return this.#registration.call(name, { audio, video });
+  }
+
+  async #learn() {
+    const known = network(this.#origin).then((answer) => (this.#known = answer));
+    known.catch(() => {});
+    return known;
+  }
+
+  /** The network, asked for again if it wasn't there at the start. */
+  async #needNetwork() {
+    return this.#network.catch(() => (this.#network = this.#learn()));
+  }
+
+  /** @param {Identity} identity */
+  async #enter(identity) {
+    this.#identity = identity;
+    this.#setState('signing-in', true);
+    if (await this.#lock.take()) return this.#register(identity);
+    this.#problem(new PhoneError('other-tab'));
+    this.#setState('reconnecting');
+    this.#lock.wait().then((held) => {
+      if (held && this.#identity && !this.#registration) return this.#register(this.#identity);
+    });
+  }
+
+  /** @param {Identity} identity */
+  async #register(identity) {
+    this.#setState('signing-in');
+    const [Peer, superNodes] = await Promise.all([loadPeer(), knownSuperNodes(this.#origin)]);
+    this.#registration = await Registration.open(Peer, identity, superNodes, {
+      network: () => this.#needNetwork(),
+      state: (state) => this.#setState(state),
+      identity: (fresh) => { this.#identity = fresh; this.#setState(this.state, true); },
+      incoming: (call) => this.#emit('incoming', { call }),
+      associations: (up) => this.#emit('associations', { up }),
+      problem: (error) => this.#problem(error),
+      ended: () => { this.#signedOut(); },
+    });
+  }
+
+  /** Another tab has taken the phone over. */
+  #yield() {
+    this.#registration?.close();
+    this.#registration = null;
+    this.#problem(new PhoneError('other-tab'));
+    this.#setState('reconnecting');
+  }
+
+  #signedOut() {
+    this.#registration?.close();
+    this.#registration = null;
+    this.#identity = null;
+    this.#lock.release();
+    this.#setState('signed-out');
+  }
+
+  /** @param {PhoneState} state @param {boolean} [anyway] also if it is the same */
+  #setState(state, anyway = false) {
+    if (state === this.state && !anyway) return;
+    this.state = state;
+    this.#emit('state', { state });
+  }
+
+  /** @param {unknown} error */
+  #problem(error) {
+    const { code, detail } = error instanceof PhoneError ? error : new PhoneError('failed', String(error));
+    this.#emit('problem', { code, detail });
+  }
+
+  /** @param {string} type @param {unknown} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

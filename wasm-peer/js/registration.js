@@ -1,0 +1,224 @@
+// @ts-check
+// A signed-in phone on the network: the node, its calls, and what is prepared for the next one.
+import { fromBase64 } from './bytes.js';
+import { Call } from './call.js';
+import { Devices } from './devices.js';
+import { PhoneError } from './errors.js';
+import { Media } from './media.js';
+import { askBootstrap, rememberSuperNodes } from './network.js';
+import { keep, load } from './storage.js';
+
+/** @typedef {import('./identity.js').Identity} Identity */
+/** @typedef {import('./wasm.js').NodeEvent} NodeEvent */
+/**
+ * @typedef {object} Listener
+ * @property {() => Promise<import('./network.js').Network>} network
+ * @property {(state: 'ready' | 'reconnecting') => void} state
+ * @property {(identity: Identity) => void} identity the credential was renewed
+ * @property {(call: Call) => void} incoming
+ * @property {(up: number) => void} associations
+ * @property {(error: PhoneError) => void} problem
+ * @property {() => void} ended the credential is no longer good
+ */
+
+/** Milliseconds that what was prepared for a call is kept. */
+const WARM = 30_000;
+/** Milliseconds after which the bootstrap server is asked too. */
+const BOOTSTRAP_AFTER = 2_500;
+/** Milliseconds that taking the location record back may take. */
+const LEAVES_WITHIN = 1_500;
+/** Milliseconds after which a renewal that failed is tried again. */
+const RENEW_AGAIN = 600_000;
+
+export class Registration {
+  /** @type {import('./wasm_peer.js').Peer} */ #peer;
+  #identity;
+  #on;
+  #devices = new Devices();
+  /** @type {Map<number, Call>} */ #calls = new Map();
+  /** @type {string[]} */ #stun = [];
+  /** @type {Media | null} */ #warm = null;
+  #up = 0;
+  #online = false;
+  /** @type {(() => void) | null} */ #left = null;
+  #closing = new AbortController();
+  /** @type {Record<string, ReturnType<typeof setTimeout>>} */ #timers = {};
+
+  /**
+   * @param {typeof import('./wasm_peer.js').Peer} Peer
+   * @param {Identity} identity
+   * @param {string[]} superNodes WebSocket addresses, best first
+   * @param {Listener} on
+   */
+  static async open(Peer, identity, superNodes, on) {
+    const [fingerprint, revocations] = await Promise.all([identity.mediaFingerprint(), load('revocations')]);
+    return new Registration(Peer, identity, on, { superNodes, fingerprint, revocations });
+  }
+
+  /**
+   * @param {typeof import('./wasm_peer.js').Peer} Peer
+   * @param {Identity} identity
+   * @param {Listener} on
+   * @param {{ superNodes: string[], fingerprint: string, revocations?: Uint8Array }} start
+   */
+  constructor(Peer, identity, on, { superNodes, fingerprint, revocations }) {
+    this.#identity = identity;
+    this.#on = on;
+    const { credential, keys } = identity;
+    this.#peer = new Peer({
+      root: fromBase64(credential.root), certificate: fromBase64(credential.certificate), key: keys.privateKey,
+      name: credential.name, superNodes: superNodes.map((url) => ({ url })), revocations,
+    }, (/** @type {NodeEvent} */ event) => this.#handle(event));
+    this.#peer.goOnline(`sha-256 ${fingerprint}`);
+    const { signal } = this.#closing;
+    addEventListener('online', () => this.#networkChanged(), { signal });
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#peer.network(); }, { signal });
+    this.#after('renew', identity.renewIn, () => this.#renew());
+    this.#after('bootstrap', BOOTSTRAP_AFTER, () => this.#bootstrap());
+  }
+
+  get calls() {
+    return [...this.#calls.values()];
+  }
+
+  /** @param {string} [target] */
+  warm(target) {
+    if (target) this.#peer.warm(target);
+    this.#warm ??= this.#prepared();
+    this.#devices.warm();
+    this.#after('warm', WARM, () => this.#cool());
+  }
+
+  /** @param {string} target @param {{ audio: boolean, video: boolean }} choice */
+  call(target, choice) {
+    const id = this.#peer.call(target);
+    const media = this.#warm ?? this.#prepared();
+    this.#warm = null;
+    clearTimeout(this.#timers.warm);
+    const call = this.#add(media, id, 'outgoing', { uri: target, name: target, verified: false });
+    call.begin(choice);
+    return call;
+  }
+
+  /** Hangs up and takes the location record back. */
+  async leave() {
+    for (const call of this.calls) call.hangUp();
+    const left = new Promise((resolve) => { this.#left = () => resolve(undefined); });
+    this.#peer.goOffline();
+    await Promise.race([left, new Promise((resolve) => setTimeout(resolve, LEAVES_WITHIN))]);
+  }
+
+  close() {
+    for (const call of this.calls) call.hangUp();
+    this.#closing.abort();
+    Object.values(this.#timers).forEach(clearTimeout);
+    this.#cool();
+    this.#peer.close();
+  }
+
+  /** @param {NodeEvent} event */
+  #handle(event) {
+    switch (event.type) {
+      case 'associations':
+        this.#up = event.up;
+        this.#on.associations(event.up);
+        return this.#judge();
+      case 'online':
+      case 'not-online':
+        this.#online = event.type === 'online';
+        return this.#judge();
+      case 'offline':
+        return this.#left?.();
+      case 'welcome':
+        this.#stun = event.stun;
+        return void rememberSuperNodes(event.superNodes.map(({ url }) => url));
+      case 'revocations':
+        return void keep({ revocations: event.bytes });
+      case 'problem':
+        return this.#problem(event.code);
+      case 'missed':
+        return;
+      case 'incoming': {
+        const media = new Media(this.#identity.mediaCertificate, this.#stun);
+        const name = event.name ?? nameOf(event.uri);
+        const call = this.#add(media, event.call, 'incoming', { uri: event.uri, name, verified: true });
+        call.handle(event);
+        return this.#on.incoming(call);
+      }
+      default:
+        this.#calls.get(event.call)?.handle(event);
+    }
+  }
+
+  /** @param {Media} media @param {number} id @param {'outgoing' | 'incoming'} direction @param {import('./index.js').Party} party */
+  #add(media, id, direction, party) {
+    const call = new Call({ peer: this.#peer, devices: this.#devices, media }, { id, direction, party });
+    this.#calls.set(id, call);
+    call.addEventListener('ended', () => this.#calls.delete(id));
+    return call;
+  }
+
+  #prepared() {
+    const media = new Media(this.#identity.mediaCertificate, this.#stun);
+    media.prepareOffer();
+    return media;
+  }
+
+  #cool() {
+    this.#warm?.close();
+    this.#warm = null;
+    this.#devices.cool();
+  }
+
+  #judge() {
+    if (this.#up > 0) clearTimeout(this.#timers.bootstrap);
+    if (this.#up > 0 && this.#online) this.#on.state('ready');
+    else if (this.#online) this.#on.state('reconnecting');
+  }
+
+  /** @param {string} code */
+  #problem(code) {
+    const ends = code === 'credential-expired' || code === 'credential-revoked';
+    this.#on.problem(new PhoneError(/** @type {any} */ (code)));
+    if (ends) this.#on.ended();
+  }
+
+  #networkChanged() {
+    this.#peer.network();
+    for (const call of this.calls) call.networkChanged();
+  }
+
+  async #bootstrap() {
+    try {
+      const known = await askBootstrap(await this.#on.network());
+      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known);
+    } catch (error) {
+      this.#on.problem(new PhoneError('no-super-node', String(error)));
+    }
+    this.#after('bootstrap', BOOTSTRAP_AFTER * 4, () => this.#bootstrap());
+  }
+
+  async #renew() {
+    try {
+      this.#identity = await this.#identity.renew((await this.#on.network()).login);
+      const { certificate, name } = this.#identity.credential;
+      this.#peer.setCredential(fromBase64(certificate), name);
+      this.#peer.goOnline(`sha-256 ${await this.#identity.mediaFingerprint()}`);
+      this.#on.identity(this.#identity);
+      this.#after('renew', this.#identity.renewIn, () => this.#renew());
+    } catch {
+      this.#after('renew', RENEW_AGAIN, () => this.#renew());
+    }
+  }
+
+  /** @param {string} name @param {number} delay @param {() => void} act */
+  #after(name, delay, act) {
+    clearTimeout(this.#timers[name]);
+    if (!this.#closing.signal.aborted) this.#timers[name] = setTimeout(act, delay);
+  }
+}
+
+/** @param {string} uri `sip:bob@example.org` */
+function nameOf(uri) {
+  return uri.replace(/^sips?:/, '').split('@')[0];
+}

@@ -1,0 +1,43 @@
+// @ts-check
+// The node itself, written in Rust: loaded once, and its events' types.
+import initialise, { Peer } from './wasm_peer.js';
+
+/** @typedef {{ mid: string, line: string, ufrag: string }} Candidate */
+/** @typedef {{ node: string | null, url: string }} Contact */
+/**
+ * What a peer reports.
+ * @typedef {{ type: 'associations', up: number }
+ *   | { type: 'welcome', superNodes: Contact[], stun: string[] }
+ *   | { type: 'revocations', bytes: Uint8Array }
+ *   | { type: 'online' } | { type: 'not-online' } | { type: 'offline' }
+ *   | { type: 'missed', uri: string, name: string | null }
+ *   | { type: 'problem', code: string }
+ *   | CallEvent} NodeEvent
+ */
+/**
+ * What a peer reports of a call.
+ * @typedef {{ type: 'incoming', call: number, uri: string, name: string | null, instance: string, offer: string }
+ *   | { type: 'ringing', call: number }
+ *   | { type: 'answered', call: number, answer: string }
+ *   | { type: 'established', call: number }
+ *   | { type: 'candidates', call: number, candidates: Candidate[], complete: boolean }
+ *   | { type: 'offered', call: number, offer: string }
+ *   | { type: 'renegotiated', call: number, answer: string }
+ *   | { type: 'not-renegotiated', call: number, glare: boolean }
+ *   | { type: 'ended', call: number, reason: import('./index.js').EndCode, remote: boolean }} CallEvent
+ */
+
+/** @type {Promise<unknown> | null} */
+let loading = null;
+
+/** Loads the node's code. Calling it early saves the wait. @returns {Promise<typeof Peer>} */
+export async function loadPeer() {
+  loading ??= initialise();
+  try {
+    await loading;
+  } catch (error) {
+    loading = null;
+    throw error;
+  }
+  return Peer;
+}
