@@ -4,7 +4,7 @@
 //! web/dist/                    the files of web/
 //! web/dist/partyline/*.js      the browser node's JavaScript (wasm-peer/js)
 //! web/dist/partyline/wasm_peer.js, wasm_peer_bg.wasm
-//! web/dist/files.json          every path above with a digest, for the service worker's cache
+//! web/dist/files.json          { version, files }: what the service worker keeps
 //! ```
 
 use crate::{shell, workspace};
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
+/// Files and directories of the sources that serve developers only.
+const UNSERVED: &[&str] = &["dist", "node_modules", "package.json", "jsconfig.json"];
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds the page; returns the directory that holds it.
@@ -125,11 +127,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type()?;
-        if name.starts_with('.')
-            || name.ends_with(".md")
-            || name == "dist"
-            || name == "node_modules"
-        {
+        let unserved = [".md", ".d.ts"].iter().any(|end| name.ends_with(end));
+        if unserved || name.starts_with('.') || UNSERVED.contains(&name.as_str()) {
             continue;
         }
         if kind.is_dir() {
@@ -141,20 +140,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lists the files with a digest each, so that a cache can tell one build from the next.
+/// Lists what belongs to this version of the page, for the service worker, which is not in its own list.
 fn list(directory: &Path) -> Result<()> {
     let mut paths = Vec::new();
     walk(directory, &mut paths)?;
     paths.sort();
-    let mut files = serde_json::Map::new();
+    let mut files = Vec::new();
+    let mut version = FNV_BASIS;
     for path in paths {
+        version = fnv(version, &fs::read(&path)?);
         let name = path
             .strip_prefix(directory)
-            .expect("walk stays inside the directory");
-        let digest = format!("{:016x}", fnv(&fs::read(&path)?));
-        files.insert(format!("/{}", name.display()), digest.into());
+            .context("a file outside")?
+            .to_string_lossy();
+        version = fnv(version, name.as_bytes());
+        match &*name {
+            "sw.js" => {}
+            "index.html" => files.push("/".to_owned()),
+            name => files.push(format!("/{name}")),
+        }
     }
-    let text = serde_json::to_string_pretty(&files)?;
+    let list = serde_json::json!({ "version": format!("{version:016x}"), "files": files });
+    let text = serde_json::to_string_pretty(&list)?;
     fs::write(directory.join("files.json"), text + "\n").context("cannot write files.json")
 }
 
@@ -170,9 +177,11 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// FNV-1a: tells builds apart, protects nothing.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a: tells versions apart, protects nothing.
+fn fnv(basis: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(basis, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
