@@ -102,6 +102,8 @@ pub enum SuperNodeInput {
     Verified(Verified),
     /// The login server gave a newer revocation list.
     Revocations(RevocationList),
+    /// Further super nodes to join by, or to heal a split by: id and QUIC address.
+    Seeds(Vec<(NodeId, String)>),
 }
 
 /// What a super node wants of its driver.
@@ -184,6 +186,8 @@ pub enum SuperNodeEvent {
         /// His device.
         instance: Instance,
     },
+    /// A newer revocation list, verified: worth keeping, and to be obeyed by the TLS of further links.
+    Revocations(RevocationList),
     /// Somebody broke a protocol; what he sent was dropped or answered by a refusal.
     Misbehaved {
         /// The ordinary node's link, if it was one.
