@@ -12,6 +12,8 @@ mod peer;
 mod super_node;
 
 pub use credential;
+/// The credentials that a peer is made from and the signatures that it asks its driver for.
+pub use credential;
 pub use end::EndReason;
 pub use peer::{
     CallId, Caller, Candidate, Config, Contact, Event, Input, LinkId, Output, Peer, Problem,

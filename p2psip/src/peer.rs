@@ -161,6 +161,8 @@ pub enum Event {
     Online,
     /// The location record can't be placed now; it is tried again.
     NotOnline,
+    /// The location record is removed after [`Peer::go_offline`], or there was none.
+    Offline,
     /// Someone calls. His identity is proved, the fingerprint in the offer is the one he signed, his device hears that
     /// this one rings. Answer it by [`Peer::answer`], [`Peer::decline`] or [`Peer::hang_up`].
     Incoming {
@@ -303,6 +305,11 @@ impl Peer {
     /// Removes the location record. Calls in progress go on.
     pub fn go_offline(&mut self, now: Instant) {
         let _ = now;
+    }
+
+    /// Names further super nodes to try, for when those of the start don't answer.
+    pub fn add_super_nodes(&mut self, super_nodes: Vec<Contact>, now: Instant) {
+        let _ = (super_nodes, now);
     }
 
     /// Takes over a renewed certificate of the same user and device, and his name.
