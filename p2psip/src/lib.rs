@@ -11,7 +11,6 @@ mod end;
 mod peer;
 mod super_node;
 
-pub use credential;
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
 pub use credential;
 pub use end::EndReason;
