@@ -14,9 +14,7 @@ mod super_node;
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
 pub use credential;
 pub use end::EndReason;
-pub use peer::{
-    CallId, Caller, Candidate, Config, Contact, Event, Input, LinkId, Output, Peer, Problem,
-};
-pub use super_node::{
-    PeerId, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,
-};
+pub use overlay::LinkId;
+pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
+pub use sip::{CallId, Caller, Candidate};
+pub use super_node::{SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput};

@@ -4,19 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{
-    Certificate, Instance, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify,
+    Certificate, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify,
 };
 use machine::{Instant, Machine, Outbox, WallClock};
 
-use crate::EndReason;
-
-/// Names a link of the driver: a WebSocket. A number is never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
-
-/// Names a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub u64);
+use crate::{CallId, Caller, Candidate, EndReason, LinkId};
 
 /// Where a super node is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,28 +36,6 @@ pub struct Config {
     pub seed: [u8; 32],
     /// The date.
     pub wall: WallClock,
-}
-
-/// A caller whose identity is proved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The certified URI, `sip:alice@example.org`.
-    pub uri: String,
-    /// The name that the caller gives himself; nobody vouches for it.
-    pub name: Option<String>,
-    /// The device.
-    pub instance: Instance,
-}
-
-/// An ICE candidate as the browser hands it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The media section that it belongs to, `a=mid`.
-    pub mid: String,
-    /// `candidate:...`, without `a=`.
-    pub line: String,
-    /// The ICE generation that it belongs to, `a=ice-ufrag`.
-    pub ufrag: String,
 }
 
 /// What the driver tells a peer.

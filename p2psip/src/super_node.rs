@@ -1,18 +1,17 @@
 //! What a super node runs: the overlay's super node, and the SIP edge of the ordinary nodes associated with it.
+//!
+//! The driver numbers all links, those of ordinary nodes and those to other super nodes, out of one counter.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{
-    Certificate, Instance, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify,
+    Certificate, Instance, MemberStatement, NodeId, RevocationList, Sign, Signed, TrustAnchor,
+    Verified, Verify,
 };
 use machine::{Instant, Machine, Outbox, WallClock};
 
 use crate::LinkId;
-
-/// Names a link to another super node: a QUIC connection. A number is never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u64);
 
 /// What a super node starts from.
 #[derive(Debug, Clone)]
@@ -21,8 +20,8 @@ pub struct SuperNodeConfig {
     pub anchor: TrustAnchor,
     /// The node's certificate.
     pub certificate: Certificate,
-    /// The authority's compact word for it, in the layout of [`credential::statement`].
-    pub statement: Vec<u8>,
+    /// The authority's compact word for it.
+    pub statement: MemberStatement,
     /// The hosts by which ordinary nodes dial it, without port. One that names another is refused.
     pub hosts: Vec<String>,
     /// Its WebSocket address for ordinary nodes, `wss://host:port/p2psip`.
@@ -72,27 +71,32 @@ pub enum SuperNodeInput {
     },
     /// A link to another super node stands: dialled by [`SuperNodeOutput::Dial`], or accepted.
     PeerOpened {
-        /// Its name, chosen by the machine when it dialled, by the driver when it accepted.
-        peer: PeerId,
-        /// The certificate that TLS has verified.
-        certificate: Certificate,
+        /// Its name, chosen by the driver.
+        link: LinkId,
+        /// The certificate that TLS has verified, DER.
+        certificate: Vec<u8>,
     },
-    /// A link to another super node is gone, or never came to stand.
+    /// The super node that [`SuperNodeOutput::Dial`] named can't be reached.
+    DialFailed {
+        /// Whom.
+        node: NodeId,
+    },
+    /// A link to another super node is gone.
     PeerClosed {
         /// Which.
-        peer: PeerId,
+        link: LinkId,
     },
     /// An overlay message of another super node.
     PeerFrame {
         /// On which link.
-        peer: PeerId,
+        link: LinkId,
         /// The message.
         bytes: Vec<u8>,
     },
     /// A SIP message of another super node.
     PeerSip {
         /// On which link.
-        peer: PeerId,
+        link: LinkId,
         /// The message.
         message: Vec<u8>,
     },
@@ -130,8 +134,6 @@ pub enum SuperNodeOutput {
     },
     /// Dial another super node as `<node id>.sn`.
     Dial {
-        /// The link's name from now on.
-        peer: PeerId,
         /// Whom; its certificate must say so.
         node: NodeId,
         /// Its QUIC address, `host:port`.
@@ -140,21 +142,21 @@ pub enum SuperNodeOutput {
     /// Send an overlay message to another super node.
     PeerFrame {
         /// On which link.
-        peer: PeerId,
+        link: LinkId,
         /// The message.
         bytes: Vec<u8>,
     },
     /// Send a SIP message to another super node.
     PeerSip {
         /// On which link.
-        peer: PeerId,
+        link: LinkId,
         /// The message.
         message: Vec<u8>,
     },
     /// Close a link to another super node.
     PeerClose {
         /// Which.
-        peer: PeerId,
+        link: LinkId,
     },
     /// Sign with the node's key.
     Sign(Sign),
@@ -219,7 +221,12 @@ impl SuperNode {
     }
 
     /// Takes over a renewed certificate and statement of the same node.
-    pub fn set_credential(&mut self, certificate: Certificate, statement: Vec<u8>, now: Instant) {
+    pub fn set_credential(
+        &mut self,
+        certificate: Certificate,
+        statement: MemberStatement,
+        now: Instant,
+    ) {
         let _ = (certificate, statement, now);
     }
 }
