@@ -10,15 +10,19 @@
 extern crate alloc;
 
 pub mod edge;
+pub mod header;
+pub mod message;
+pub mod sdp;
+pub mod status;
 
 mod agent;
+mod base64;
 mod uri;
 
 pub use agent::{
     Account, CallId, Caller, Candidate, EndReason, Event, FlowId, Input, Misbehaviour, Output,
     Target, UserAgent,
 };
+pub use message::Message;
 pub use sdp::Fingerprint;
 pub use uri::{Uri, UriError};
-
-pub mod sdp;

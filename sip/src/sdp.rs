@@ -1,7 +1,17 @@
-//! A small SDP reader: what a call needs to know of a description before it is handed on.
+//! A small SDP reader (RFC 8866): what a call needs to know of a description before it is handed on.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+/// The media type of a description.
+pub const MEDIA_TYPE: &str = "application/sdp";
+/// The most bytes a description may have.
+pub const MAXIMUM: usize = 49_152;
+/// The most media sections that are read.
+const MAXIMUM_SECTIONS: usize = 32;
+/// The most bytes a hash may have (SHA-512).
+const MAXIMUM_DIGEST: usize = 64;
 
 /// A certificate fingerprint as in `a=fingerprint` (RFC 8122).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,4 +20,344 @@ pub struct Fingerprint {
     pub algorithm: String,
     /// The hash's bytes.
     pub digest: Vec<u8>,
+}
+
+impl Fingerprint {
+    /// Reads the attribute's value, `sha-256 AB:CD:..`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (algorithm, digits) = text.split_once(' ')?;
+        let digest: Option<Vec<u8>> = digits.trim_matches(' ').split(':').map(byte).collect();
+        Self::new(algorithm, digest?)
+    }
+
+    /// Reads the form of a PASSporT: the name apart, the digits without colons (RFC 8225, section 5.2.2).
+    #[must_use]
+    pub fn read_plain(algorithm: &str, digits: &str) -> Option<Self> {
+        if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
+            return None;
+        }
+        let pairs = (0..digits.len())
+            .step_by(2)
+            .map(|at| byte(&digits[at..at + 2]));
+        let digest: Option<Vec<u8>> = pairs.collect();
+        Self::new(algorithm, digest?)
+    }
+
+    /// The digits without colons, in upper case.
+    #[must_use]
+    pub fn plain_digits(&self) -> String {
+        let mut digits = String::with_capacity(self.digest.len() * 2);
+        for byte in &self.digest {
+            let _ = write!(digits, "{byte:02X}");
+        }
+        digits
+    }
+
+    fn new(algorithm: &str, digest: Vec<u8>) -> Option<Self> {
+        let sound = crate::header::is_token(algorithm) && algorithm.len() <= 16;
+        (sound && (16..=MAXIMUM_DIGEST).contains(&digest.len())).then(|| Self {
+            algorithm: algorithm.to_ascii_lowercase(),
+            digest,
+        })
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.algorithm)?;
+        for (at, byte) in self.digest.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if at == 0 { ' ' } else { ':' })?;
+        }
+        Ok(())
+    }
+}
+
+fn byte(digits: &str) -> Option<u8> {
+    let sound = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    sound.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// What a description, or one section of it, says about keys and ICE.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The media kind (`audio`); empty for the session's own part.
+    pub kind: String,
+    /// The section's line behind `m=`.
+    pub line: String,
+    /// Switched off: port 0 and not `bundle-only`.
+    pub rejected: bool,
+    /// `a=mid`.
+    pub mid: String,
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub password: String,
+    /// All `a=fingerprint`.
+    pub fingerprints: Vec<Fingerprint>,
+    /// All `a=candidate`, from the word `candidate` on.
+    pub candidates: Vec<String>,
+    /// `a=end-of-candidates`.
+    pub complete: bool,
+}
+
+/// A description or a fragment of one (RFC 8840).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// What stands before the first media section.
+    pub session: Section,
+    /// The media sections.
+    pub media: Vec<Section>,
+}
+
+/// Why a description can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdpError {
+    /// It is not SDP.
+    Syntax,
+    /// It is larger than anything that is read.
+    TooLarge,
+    /// A media section has no fingerprint, or there is no media section in use.
+    NoFingerprint,
+    /// A fingerprint is none of the allowed.
+    ForeignFingerprint,
+}
+
+impl Description {
+    /// Reads a whole description.
+    ///
+    /// # Errors
+    /// The text is not SDP, or too large.
+    pub fn read(text: &str) -> Result<Self, SdpError> {
+        if !text.starts_with("v=0\r\n") && !text.starts_with("v=0\n") {
+            return Err(SdpError::Syntax);
+        }
+        Self::read_fragment(text)
+    }
+
+    /// Reads a fragment, which has attributes and media lines only.
+    ///
+    /// # Errors
+    /// The text is not SDP, or too large.
+    pub fn read_fragment(text: &str) -> Result<Self, SdpError> {
+        if text.len() > MAXIMUM {
+            return Err(SdpError::TooLarge);
+        }
+        let mut description = Self::default();
+        for line in text.split('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            let (kind, value) = line.split_once('=').ok_or(SdpError::Syntax)?;
+            if kind.len() != 1 || value.chars().any(char::is_control) {
+                return Err(SdpError::Syntax);
+            }
+            match kind {
+                "m" => description.media.push(media(value)?),
+                "a" => {
+                    let section = description.media.last_mut();
+                    section
+                        .unwrap_or(&mut description.session)
+                        .attribute(value)?;
+                }
+                _ => {}
+            }
+            if description.media.len() > MAXIMUM_SECTIONS {
+                return Err(SdpError::TooLarge);
+            }
+        }
+        Ok(description)
+    }
+
+    /// Every fingerprint in it, once, in order.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        let sections = core::iter::once(&self.session).chain(&self.media);
+        let mut all: Vec<_> = sections
+            .flat_map(|section| section.fingerprints.iter().cloned())
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Checks that every media section is keyed by a certificate out of `allowed`, and none by another.
+    ///
+    /// # Errors
+    /// Says whether a fingerprint is missing or foreign.
+    pub fn check(&self, allowed: &[Fingerprint]) -> Result<(), SdpError> {
+        if self.fingerprints().iter().any(|one| !allowed.contains(one)) {
+            return Err(SdpError::ForeignFingerprint);
+        }
+        let mut used = self
+            .media
+            .iter()
+            .filter(|section| !section.rejected)
+            .peekable();
+        let keyed = |section: &Section| {
+            !section.fingerprints.is_empty() || !self.session.fingerprints.is_empty()
+        };
+        if used.peek().is_none() || !used.all(keyed) {
+            return Err(SdpError::NoFingerprint);
+        }
+        Ok(())
+    }
+}
+
+impl Section {
+    fn attribute(&mut self, text: &str) -> Result<(), SdpError> {
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        match name {
+            "fingerprint" => {
+                let fingerprint = Fingerprint::read(value).ok_or(SdpError::Syntax)?;
+                self.fingerprints.push(fingerprint);
+            }
+            "ice-ufrag" => self.ufrag = value.into(),
+            "ice-pwd" => self.password = value.into(),
+            "mid" => self.mid = value.into(),
+            "candidate" => self.candidates.push(text.into()),
+            "end-of-candidates" => self.complete = true,
+            "bundle-only" => self.rejected = false,
+            _ if name.eq_ignore_ascii_case("fingerprint") => return Err(SdpError::Syntax),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn media(line: &str) -> Result<Section, SdpError> {
+    let mut words = line.split(' ');
+    let (kind, port) = (words.next(), words.next());
+    let (Some(kind), Some(port), Some(_), Some(_)) = (kind, port, words.next(), words.next())
+    else {
+        return Err(SdpError::Syntax);
+    };
+    let port = port.split('/').next().unwrap_or("");
+    let port: u16 = port.parse().map_err(|_| SdpError::Syntax)?;
+    Ok(Section {
+        kind: kind.into(),
+        line: line.into(),
+        rejected: port == 0,
+        ..Section::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    const A: &str = "AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99";
+    const B: &str = "BB:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99";
+
+    fn print(digits: &str) -> Fingerprint {
+        Fingerprint::read(&format!("sha-256 {digits}")).unwrap()
+    }
+
+    fn read(parts: &[&str]) -> Result<Description, SdpError> {
+        Description::read(&format!("v=0\r\ns=-\r\n{}\r\n", parts.join("\r\n")))
+    }
+
+    const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111";
+    const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96";
+
+    #[test]
+    fn fingerprint_there_and_back() {
+        let one = Fingerprint::read(&format!("SHA-256 {}", A.to_lowercase())).unwrap();
+        assert_eq!(format!("{one}"), format!("sha-256 {A}"));
+        assert_eq!(
+            Fingerprint::read_plain("sha-256", &one.plain_digits()),
+            Some(one)
+        );
+        for bad in [
+            "",
+            "sha-256",
+            "sha-256 AA",
+            "sha-256 AA:B",
+            "sha-256 +1:02",
+            "sha 256 AA",
+        ] {
+            assert_eq!(Fingerprint::read(bad), None, "{bad}");
+        }
+        assert_eq!(
+            Fingerprint::read_plain("sha-256", "é".repeat(20).as_str()),
+            None
+        );
+    }
+
+    #[test]
+    fn a10_every_section_is_keyed_by_the_allowed_certificate() {
+        let a = format!("a=fingerprint:sha-256 {A}");
+        let b = format!("a=fingerprint:sha-256 {B}");
+        let allowed = [print(A)];
+        let check = |parts: &[&str]| read(parts).unwrap().check(&allowed);
+        assert_eq!(check(&[&a, AUDIO, VIDEO]), Ok(()));
+        assert_eq!(check(&[AUDIO, &a, VIDEO, &a]), Ok(()));
+        assert_eq!(check(&[AUDIO, &a, VIDEO]), Err(SdpError::NoFingerprint));
+        assert_eq!(check(&[&a]), Err(SdpError::NoFingerprint));
+        assert_eq!(
+            check(&[&a, AUDIO, VIDEO, &b]),
+            Err(SdpError::ForeignFingerprint)
+        );
+        assert_eq!(check(&[&b, AUDIO, &a]), Err(SdpError::ForeignFingerprint));
+        assert_eq!(
+            check(&[&a, AUDIO, &a, &b]),
+            Err(SdpError::ForeignFingerprint)
+        );
+        let off = VIDEO.replace(" 9 ", " 0 ");
+        assert_eq!(
+            check(&[AUDIO, &a, &off]),
+            Ok(()),
+            "a section switched off needs none"
+        );
+        assert_eq!(
+            check(&[AUDIO, &a, &off, "a=bundle-only"]),
+            Err(SdpError::NoFingerprint)
+        );
+        assert_eq!(check(&[&a, &off]), Err(SdpError::NoFingerprint));
+    }
+
+    #[test]
+    fn bad_descriptions() {
+        for bad in [
+            "",
+            "v=1\r\n",
+            "x",
+            "v=0\r\nm=audio\r\n",
+            "v=0\r\nm=audio x y z\r\n",
+            "v=0\r\na=fingerprint:sha-256 XX\r\n",
+            "v=0\r\na=Fingerprint:x\r\n",
+            "v=0\r\nab=c\r\n",
+            "v=0\r\na=\u{0}\r\n",
+        ] {
+            assert!(Description::read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            Description::read(&format!("v=0\r\n{}", "m=audio 9 x 1\r\n".repeat(40))),
+            Err(SdpError::TooLarge)
+        );
+    }
+
+    #[test]
+    fn ice_attributes_by_section() {
+        let one = read(&[
+            "a=ice-ufrag:u",
+            "a=ice-pwd:p",
+            AUDIO,
+            "a=mid:0",
+            "a=candidate:1 1 udp 1 1.2.3.4 5 typ host",
+            "a=end-of-candidates",
+        ])
+        .unwrap();
+        assert_eq!(
+            (one.session.ufrag.as_str(), one.session.password.as_str()),
+            ("u", "p")
+        );
+        assert_eq!(
+            one.media[0].candidates,
+            ["candidate:1 1 udp 1 1.2.3.4 5 typ host"]
+        );
+        assert!(one.media[0].complete && one.media[0].mid == "0");
+    }
 }
