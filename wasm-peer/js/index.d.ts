@@ -92,10 +92,13 @@ export interface Party {
   readonly verified: boolean;
 }
 
-/** What to send of oneself. Both default to `true` in `call()`, and to what the caller offers in `answer()`. */
+/**
+ * What to send of oneself. Both default to `true` in `call()`, and to what the caller offers in `answer()`.
+ * Constraints choose a device: `{ deviceId: { ideal: id } }`.
+ */
 export interface MediaChoice {
-  audio?: boolean;
-  video?: boolean;
+  audio?: boolean | MediaTrackConstraints;
+  video?: boolean | MediaTrackConstraints;
 }
 
 /** Why and how a call ended. */
@@ -175,8 +178,9 @@ export class Phone extends EventTarget {
   /**
    * Prepares for a call: call it when the dial field gets the focus, again with the name once it is typed.
    * Opens the microphone only if that is permitted already, and closes all after 30 seconds without a call.
+   * `choice` says which one the call will want.
    */
-  warm(target?: string): void;
+  warm(target?: string, choice?: Pick<MediaChoice, 'audio'>): void;
   /**
    * Calls `bob`, `bob@example.org` or `sip:bob@example.org`. Returns at once; all that can go wrong later is the
    * call's `ended`.
