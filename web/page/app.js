@@ -1,0 +1,83 @@
+// @ts-check
+// Starts the page: one phone, one line, and each view drawing its own part of it.
+import { Phone } from '/partyline/phone.js';
+import { accountMenu } from './account.js';
+import { attention } from './attention.js';
+import { callView } from './call-view.js';
+import { controls } from './controls.js';
+import { dialField } from './dial.js';
+import { announce, byId, element, mark, show, write } from './dom.js';
+import { endedNotice } from './ended.js';
+import { incomingCard } from './incoming.js';
+import { Line } from './line.js';
+import { linkPrompt } from './link.js';
+import { nameOf } from './names.js';
+import { keepForOffline } from './offline.js';
+import { recall } from './preferences.js';
+import { quality } from './quality.js';
+import { recentCalls } from './recent.js';
+import { say, speak } from './sentences.js';
+import { settings } from './settings.js';
+import { share } from './share.js';
+import { toast } from './toast.js';
+import { tones } from './tones.js';
+import { welcome } from './welcome.js';
+
+speak(recall('language', '') || null);
+const line = new Line(new Phone({ origin: location.origin }));
+const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, quality, incomingCard, tones, attention, settings]
+  .map((view) => view(line));
+
+/** @type {string} */
+let seen = '';
+
+/** The body says in attributes what the page is doing: for styles, for tests, for whoever embeds it. */
+function draw() {
+  const { call, phone, state, view } = line;
+  const { body } = document;
+  mark(body, 'data-state', state);
+  mark(body, 'data-view', view);
+  mark(body, 'data-phone', phone.state);
+  mark(body, 'data-identity', phone.identity?.uri ?? null);
+  mark(body, 'data-call', call?.state ?? null);
+  mark(body, 'data-direction', call?.direction ?? null);
+  mark(body, 'data-end', call?.end?.code ?? null);
+  for (const part of document.querySelectorAll('[data-in]')) {
+    if (part instanceof HTMLElement) show(part, (part.dataset.in ?? '').split(' ').includes(view));
+  }
+  const lost = state === 'reconnecting' ? (line.live ? 'call.reconnecting' : 'reconnecting') : phone.state === 'reconnecting' ? 'reconnecting' : '';
+  show(element('banner'), lost !== '' && view !== 'waiting');
+  write(element('banner-text'), lost && say(lost));
+  if (state !== 'ringing') document.title = line.live && call ? say('call.with', { name: nameOf(call.peer) }) + ' · Partyline' : 'Partyline';
+  for (const view of views) view();
+  if (view !== seen) moveFocus(view, seen);
+  seen = view;
+}
+
+/** Whoever uses keys or a screen reader lands in the part that has just appeared.
+ * @param {string} to @param {string} from */
+function moveFocus(to, from) {
+  if (to === 'call') element('call').focus();
+  else if (to === 'home' && line.state === 'ended') element('ended').focus();
+  // On a touch screen the focus would open the keyboard over half of the page.
+  else if (to === 'home' && from !== '' && matchMedia('(pointer: fine)').matches && !line.live) byId('dial', HTMLInputElement).focus({ preventScroll: true });
+  else if (to === 'waiting' && from !== '') announce(say('waiting.signingIn'));
+}
+
+line.addEventListener('change', draw);
+line.phone.addEventListener('associations', (event) => {
+  mark(document.body, 'data-associations', String(event.detail.up));
+});
+line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
+  mark(document.body, 'data-problem', code);
+  const offer = { label: say('problem.useHere'), act: () => void line.phone.takeOver() };
+  toast.problem(code, code === 'other-tab' ? { offer } : { detail });
+});
+setTimeout(() => show(element('waiting-slow'), true), 8_000);
+keepForOffline();
+try {
+  await line.phone.start();
+} catch (error) {
+  toast.failure(error, 'other');
+}
+draw();

@@ -1,0 +1,95 @@
+// @ts-check
+// The call: who it is, what can be seen and heard, how long.
+import { announce, button, element, mark, on, setIcon, show, video, write } from './dom.js';
+import { addressOf, clock, nameOf, portray } from './names.js';
+import { recall } from './preferences.js';
+import { say } from './sentences.js';
+
+/** @param {import('./line.js').Line} line */
+export function callView(line) {
+  const remote = video('remote-video');
+  const own = video('local-video');
+  const timer = element('call-timer');
+  let ticking = 0;
+  let said = '';
+
+  // A browser that was never clicked may keep the sound of a call that was answered by a notification.
+  const play = () => remote.play().then(() => show(button('allow-sound'), false), (error) => {
+    show(button('allow-sound'), error instanceof DOMException && error.name === 'NotAllowedError');
+  });
+  on(button('allow-sound'), 'click', () => void play());
+  for (const type of ['resize', 'loadedmetadata', 'emptied']) on(remote, type, () => line.changed());
+
+  const tick = () => write(timer, clock((Date.now() - line.since) / 1000));
+
+  return () => {
+    const call = line.live && line.view === 'call' ? line.call : null;
+    if (attach(remote, call?.remoteStream ?? null) && call) {
+      void listenOn(remote, recall('speaker', ''));
+      void play();
+    }
+    attach(own, call?.localStream ?? null);
+    if (!call) {
+      clearInterval(ticking);
+      ticking = 0;
+      said = '';
+      return;
+    }
+    describe(call.peer);
+    mark(element('call'), 'data-picture', String(remote.videoWidth > 0 && hasPicture(call.remoteStream)));
+    show(element('self'), call.cameraOn && hasPicture(call.localStream));
+
+    const talking = call.state === 'in-call' || call.state === 'reconnecting';
+    const status = element('call-status');
+    write(status, say(call.state === 'in-call' ? 'call.inCall' : `call.${call.state}`));
+    mark(status, 'class', call.state === 'in-call' ? 'unseen' : '');
+    if (call.state !== said && call.state === 'in-call') announce(say('call.with', { name: nameOf(call.peer) }));
+    said = call.state;
+    show(timer, talking && line.since > 0);
+    if (talking && line.since && !ticking) {
+      tick();
+      ticking = setInterval(tick, 1_000);
+    }
+  };
+}
+
+/** @param {import('./line.js').Call['peer']} peer */
+function describe(peer) {
+  write(element('peer-name'), nameOf(peer));
+  write(element('peer-address'), addressOf(peer.uri));
+  portray(element('peer-avatar'), peer);
+  badge(element('peer-verified'), peer);
+}
+
+/** The badge says "verified" only when the certificate behind the address was checked.
+ * @param {HTMLElement} place @param {import('./line.js').Call['peer']} peer */
+export function badge(place, peer) {
+  mark(place, 'data-verified', String(peer.verified));
+  mark(place, 'title', peer.verified ? say('call.verifiedWhy', { address: addressOf(peer.uri) }) : null);
+  setIcon(place, peer.verified ? 'verified' : 'unverified');
+  const word = place.querySelector('span');
+  if (word) write(word, say(peer.verified ? 'call.verified' : 'call.unverified'));
+}
+
+/** @param {HTMLVideoElement} place @param {MediaStream | null} stream @returns {boolean} whether it changed */
+function attach(place, stream) {
+  if (place.srcObject === stream) return false;
+  place.srcObject = stream;
+  return true;
+}
+
+/** @param {MediaStream | null} stream */
+function hasPicture(stream) {
+  return stream?.getVideoTracks().some((track) => track.readyState === 'live') ?? false;
+}
+
+/** Plays through the chosen speaker where the browser can choose and still has it.
+ * @param {HTMLMediaElement} place @param {string} speaker */
+export async function listenOn(place, speaker) {
+  if (!speaker || !('setSinkId' in place)) return;
+  try {
+    await place.setSinkId(speaker);
+  } catch {
+    await place.setSinkId('').catch(() => {});
+  }
+}
