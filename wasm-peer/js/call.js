@@ -51,7 +51,7 @@ export class Call extends EventTarget {
 
   /**
    * Sends the offer: at once if opening the devices asks nobody, so that nobody rings for a caller who can't speak.
-   * @internal @param {{ audio: boolean, video: boolean }} choice
+   * @internal @param {Required<import('./index.js').MediaChoice>} choice
    */
   async begin(choice) {
     await this.#open(choice, async (video) => {
@@ -167,7 +167,7 @@ export class Call extends EventTarget {
 
   /**
    * Opens the devices and describes the media, side by side where nobody has to be asked.
-   * @param {{ audio: boolean, video: boolean }} choice
+   * @param {Required<import('./index.js').MediaChoice>} choice
    * @param {(video: boolean) => Promise<void>} describe
    */
   async #open(choice, describe) {
@@ -178,7 +178,7 @@ export class Call extends EventTarget {
       const asksNobody = await devices.askNobody(choice);
       if (!asksNobody) await opening;
       if (this.end) return;
-      const video = asksNobody ? choice.video : this.cameraOn;
+      const video = asksNobody ? Boolean(choice.video) : this.cameraOn;
       this.#negotiation.announced(video);
       await describe(video);
       await opening;

@@ -81,15 +81,15 @@ export class Registration {
     return [...this.#calls.values()];
   }
 
-  /** @param {string} [target] */
-  warm(target) {
+  /** @param {string} [target] @param {Pick<import('./index.js').MediaChoice, 'audio'>} [choice] */
+  warm(target, { audio = true } = {}) {
     if (target) this.#peer.warm(target);
     this.#warm ??= this.#prepared();
-    this.#devices.warm();
+    this.#devices.warm(audio);
     this.#after('warm', WARM, () => this.#cool());
   }
 
-  /** @param {string} target @param {{ audio: boolean, video: boolean }} choice */
+  /** @param {string} target @param {Required<import('./index.js').MediaChoice>} choice */
   call(target, choice) {
     const id = this.#peer.call(target);
     const media = this.#warm ?? this.#prepared();
