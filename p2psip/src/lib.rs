@@ -7,14 +7,20 @@
 
 extern crate alloc;
 
+mod aor;
 mod end;
+pub mod location;
 mod peer;
 mod super_node;
 
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
+pub use aor::{Aor, proxy_key};
 pub use credential;
 pub use end::EndReason;
+pub use location::{LocationError, ProxyLocation, UserLocation};
 pub use overlay::LinkId;
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
 pub use sip::{CallId, Caller, Candidate};
-pub use super_node::{SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput};
+pub use super_node::{
+    Misconduct, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,
+};

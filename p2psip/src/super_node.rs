@@ -2,6 +2,8 @@
 //!
 //! The driver numbers all links, those of ordinary nodes and those to other super nodes, out of one counter.
 
+mod node;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,9 +11,13 @@ use credential::{
     Certificate, Instance, MemberStatement, NodeId, RevocationList, Sign, Signed, TrustAnchor,
     Verified, Verify,
 };
-use machine::{Instant, Machine, Outbox, WallClock};
+use machine::WallClock;
+use overlay::{Offence, Offender};
+use sip::edge::Refusal;
 
 use crate::LinkId;
+
+pub use node::SuperNode;
 
 /// What a super node starts from.
 #[derive(Debug, Clone)]
@@ -176,11 +182,20 @@ pub enum SuperNodeEvent {
     },
     /// The membership has changed.
     Members {
-        /// The other super nodes: id, WebSocket address, QUIC address.
-        members: Vec<(NodeId, String, String)>,
+        /// All super nodes that it knows, itself included: id and WebSocket address.
+        members: Vec<(NodeId, String)>,
     },
     /// An ordinary node has proved itself.
     Associated {
+        /// Its link.
+        link: LinkId,
+        /// The user.
+        uri: String,
+        /// His device.
+        instance: Instance,
+    },
+    /// An association has ended.
+    Dissociated {
         /// Its link.
         link: LinkId,
         /// The user.
@@ -192,62 +207,18 @@ pub enum SuperNodeEvent {
     Revocations(RevocationList),
     /// Somebody broke a protocol; what he sent was dropped or answered by a refusal.
     Misbehaved {
-        /// The ordinary node's link, if it was one.
-        link: Option<LinkId>,
-        /// What he did, for a person to read.
-        how: &'static str,
+        /// Who.
+        who: Offender,
+        /// What he did.
+        how: Misconduct,
     },
 }
 
-/// A super node: the overlay's part and the SIP edge.
-#[derive(Debug)]
-pub struct SuperNode {
-    outbox: Outbox<SuperNodeOutput>,
-}
-
-impl SuperNode {
-    /// A super node that begins to join at once.
-    #[must_use]
-    pub fn new(config: SuperNodeConfig, now: Instant) -> Self {
-        let _ = (config, now);
-        Self {
-            outbox: Outbox::default(),
-        }
-    }
-
-    /// Leaves the overlay: hands its records on, says so, and closes its links.
-    pub fn leave(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// Takes over a renewed certificate and statement of the same node.
-    pub fn set_credential(
-        &mut self,
-        certificate: Certificate,
-        statement: MemberStatement,
-        now: Instant,
-    ) {
-        let _ = (certificate, statement, now);
-    }
-}
-
-impl Machine for SuperNode {
-    type Input = SuperNodeInput;
-    type Output = SuperNodeOutput;
-
-    fn handle_input(&mut self, input: SuperNodeInput, now: Instant) {
-        let _ = (input, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    fn poll_output(&mut self) -> Option<SuperNodeOutput> {
-        self.outbox.pop()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
+/// How somebody broke a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misconduct {
+    /// The overlay's.
+    Overlay(Offence),
+    /// SIP.
+    Sip(Refusal),
 }
