@@ -1,23 +1,26 @@
 // @ts-check
-import { PhoneError, phoneError } from './errors.js';
-import { stop } from './devices.js';
-import { Media, sendsVideo } from './media.js';
+import { phoneError } from './errors.js';
+import { sendsVideo } from './media.js';
 import { Negotiation } from './negotiation.js';
+import { Sending } from './sending.js';
 import { readStats } from './stats.js';
 
 /** @typedef {import('./wasm.js').CallEvent} CallEvent */
 /** @typedef {import('./index.js').EndCode} EndCode */
-/** @typedef {{ peer: import('./wasm_peer.js').Peer, devices: import('./devices.js').Devices, media: Media }} Parts */
+/** @typedef {import('./devices.js').Choice} Choice */
+/**
+ * @typedef {{ peer: import('./wasm_peer.js').Peer, devices: import('./devices.js').Devices,
+ *   media: import('./media.js').Media }} Parts
+ */
 
 export class Call extends EventTarget {
   /** @type {import('./index.js').Party} */ peer;
   /** @type {import('./index.js').CallState} */ state;
-  localStream = new MediaStream();
-  muted = false;
   remoteVideo = false;
   /** @type {number | null} */ startedAt = null;
   /** @type {import('./index.js').CallEnd | null} */ end = null;
   #parts;
+  #sending;
   #negotiation;
 
   /**
@@ -32,6 +35,7 @@ export class Call extends EventTarget {
     this.peer = party;
     this.state = direction === 'outgoing' ? 'calling' : 'ringing';
     this.#parts = parts;
+    this.#sending = new Sending(parts.devices, parts.media);
     this.#negotiation = new Negotiation(this, parts.peer, parts.media, (code, detail) => this.fail(code, detail));
     parts.media.listen({
       candidate: ({ mid, line, ufrag }) => this.#living(() => parts.peer.candidate(id, mid, line, ufrag)),
@@ -41,18 +45,23 @@ export class Call extends EventTarget {
     });
   }
 
+  get localStream() {
+    return this.#sending.stream;
+  }
+
   get remoteStream() {
     return this.#parts.media.remote;
   }
 
   get cameraOn() {
-    return this.localStream.getVideoTracks().length > 0;
+    return this.#sending.cameraOn;
   }
 
-  /**
-   * Sends the offer: at once if opening the devices asks nobody, so that nobody rings for a caller who can't speak.
-   * @internal @param {Required<import('./index.js').MediaChoice>} choice
-   */
+  get muted() {
+    return this.#sending.muted;
+  }
+
+  /** Sends the offer. @internal @param {Choice} choice */
   async begin(choice) {
     await this.#open(choice, async (video) => {
       this.#parts.peer.offer(this.id, await this.#parts.media.offer({ video }));
@@ -83,23 +92,14 @@ export class Call extends EventTarget {
 
   /** @param {boolean} muted */
   mute(muted) {
-    this.muted = muted;
-    for (const track of this.localStream.getAudioTracks()) track.enabled = !muted;
+    this.#sending.mute(muted);
     this.#emit('muted', { muted });
   }
 
   /** @param {boolean} on */
   async camera(on) {
     if (this.end || on === this.cameraOn) return;
-    if (on) {
-      await this.#adopt(await this.#parts.devices.camera());
-    } else {
-      for (const track of this.localStream.getVideoTracks()) {
-        track.stop();
-        this.localStream.removeTrack(track);
-      }
-      await this.#parts.media.send('video', null);
-    }
+    await this.#sending.camera(on);
     this.#emit('streams', null);
     this.#emit('camera', { on: this.cameraOn });
     this.#negotiation.pictureChanged();
@@ -165,39 +165,19 @@ export class Call extends EventTarget {
     this.#emit('streams', null);
   }
 
-  /**
-   * Opens the devices and describes the media, side by side where nobody has to be asked.
-   * @param {Required<import('./index.js').MediaChoice>} choice
-   * @param {(video: boolean) => Promise<void>} describe
-   */
+  /** @param {Choice} choice @param {(video: boolean) => Promise<void>} describe */
   async #open(choice, describe) {
-    const { devices, media } = this.#parts;
     try {
-      const opening = devices.open(choice).then((stream) => this.#adopt(stream));
-      opening.catch(() => {});
-      const asksNobody = await devices.askNobody(choice);
-      if (!asksNobody) await opening;
-      if (this.end) return;
-      const video = asksNobody ? Boolean(choice.video) : this.cameraOn;
-      this.#negotiation.announced(video);
-      await describe(video);
-      await opening;
-      this.#emit('streams', null);
-      if (choice.video) this.#emit('camera', { on: this.cameraOn });
+      await this.#sending.open(choice, async (video) => {
+        this.#negotiation.announced(video);
+        await describe(video);
+      });
     } catch (error) {
       const { code, detail } = phoneError(error);
-      this.fail(/** @type {EndCode} */ (code), detail);
+      return this.fail(/** @type {EndCode} */ (code), detail);
     }
-  }
-
-  /** @param {MediaStream} stream */
-  async #adopt(stream) {
-    if (this.end) return stop(stream);
-    for (const track of stream.getTracks()) {
-      if (track.kind === 'audio') track.enabled = !this.muted;
-      this.localStream.addTrack(track);
-      await this.#parts.media.send(/** @type {'audio' | 'video'} */ (track.kind), track);
-    }
+    this.#emit('streams', null);
+    if (choice.video) this.#emit('camera', { on: this.cameraOn });
   }
 
   /** @param {Promise<unknown>} work @param {EndCode} code */
@@ -217,7 +197,7 @@ export class Call extends EventTarget {
     this.end = { code, detail };
     this.#negotiation.stop();
     this.#parts.media.close();
-    stop(this.localStream);
+    this.#sending.end();
     this.#emit('state', { state: 'ended' });
     this.#emit('ended', this.end);
   }

@@ -2,95 +2,92 @@
 // Microphone and camera: opened only when asked for, and ahead of a call only where that is permitted already.
 import { captureError } from './errors.js';
 
-/** What a voice call wants of a microphone. */
+/** @typedef {boolean | MediaTrackConstraints} Wish */
+/** @typedef {{ audio: Wish, video: Wish }} Choice */
+
+/** What a voice call wants of a microphone, and what a picture should look like. */
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 
-/** @typedef {boolean | MediaTrackConstraints} Wish */
-
 export class Devices {
-  /** @type {Promise<MediaStream> | null} */ #ahead = null;
-  /** Which microphone that is. @type {Wish} */ #which = true;
-  /** Which camera the call wants. @type {Wish} */ #camera = true;
-
-  /**
-   * @param {'microphone' | 'camera'} device
-   * @returns {Promise<boolean>} whether opening it asks nobody
-   */
-  async permitted(device) {
-    try {
-      const { state } = await navigator.permissions.query({ name: /** @type {PermissionName} */ (device) });
-      return state === 'granted';
-    } catch {
-      return false;
-    }
-  }
+  /** @type {{ stream: Promise<MediaStream>, wish: string } | null} */ #ahead = null;
 
   /**
    * Whether opening these devices asks nobody.
-   * @param {{ audio: Wish, video: Wish }} wanted
+   * @param {Choice} choice
    */
   async askNobody({ audio, video }) {
-    const answers = await Promise.all([!audio || this.permitted('microphone'), !video || this.permitted('camera')]);
+    const answers = await Promise.all([!audio || permitted('microphone'), !video || permitted('camera')]);
     return answers.every(Boolean);
   }
 
-  /** Opens the microphone ahead of a call, if that asks nobody. @param {Wish} [audio] */
-  async warm(audio = true) {
-    if (this.#ahead || !audio || !await this.permitted('microphone') || this.#ahead) return;
-    this.#which = audio;
-    this.#ahead = capture({ audio: microphone(audio) });
-    this.#ahead.catch(() => { this.#ahead = null; });
+  /** Opens the microphone ahead of a call, if that asks nobody. @param {Wish} audio */
+  async warm(audio) {
+    const wish = JSON.stringify(audio);
+    if (!audio || this.#ahead?.wish === wish || !await permitted('microphone')) return;
+    this.cool();
+    this.#ahead = { stream: microphone(audio), wish };
+    this.#ahead.stream.catch(() => { this.#ahead = null; });
   }
 
   /** Closes what was opened ahead and not taken. */
   cool() {
-    this.#ahead?.then(stop, () => {});
+    this.#ahead?.stream.then(stop, () => {});
     this.#ahead = null;
   }
 
   /**
    * Opens what a call wants. A camera that can't be had is left out; a microphone that can't be had is an error.
-   * @param {{ audio: Wish, video: Wish }} wanted
+   * @param {Choice} choice
    * @returns {Promise<MediaStream>}
    */
   async open({ audio, video }) {
-    const ahead = this.#ahead;
-    const fits = JSON.stringify(this.#which) === JSON.stringify(audio);
-    this.#ahead = null;
-    if (video) this.#camera = video;
-    const sound = { audio: microphone(audio) };
-    if (ahead && fits) return video ? this.#join(ahead, sound) : ahead.catch(() => capture(sound));
-    ahead?.then(stop, () => {});
-    if (!audio) return video ? this.camera().catch(() => new MediaStream()) : new MediaStream();
-    if (!video) return capture(sound);
-    return capture({ ...sound, video: picture(video) }).catch(() => capture(sound));
+    const ahead = audio && this.#ahead?.wish === JSON.stringify(audio) ? this.#ahead.stream : null;
+    if (ahead) this.#ahead = null;
+    else this.cool();
+    if (ahead) return join(ahead.catch(() => microphone(audio)), video ? this.camera(video) : null);
+    if (!audio) return join(Promise.resolve(new MediaStream()), video ? this.camera(video) : null);
+    if (!video) return microphone(audio);
+    // One question for both; whoever has no camera, or keeps it to himself, is asked for the microphone alone.
+    return capture({ audio: wanted(MICROPHONE, audio), video: wanted(CAMERA, video) }).catch(() => microphone(audio));
   }
 
-  /** Opens the camera alone: the one that the last call wished. */
-  camera() {
-    return capture({ video: picture(this.#camera) });
-  }
-
-  /** @param {Promise<MediaStream>} ahead @param {MediaStreamConstraints} otherwise */
-  async #join(ahead, otherwise) {
-    const [sound, picture] = await Promise.all([
-      ahead.catch(() => capture(otherwise)),
-      this.camera().catch(() => null),
-    ]);
-    for (const track of picture?.getTracks() ?? []) sound.addTrack(track);
-    return sound;
+  /** Opens the camera alone. @param {Wish} wish */
+  camera(wish) {
+    return capture({ video: wanted(CAMERA, wish) });
   }
 }
-
-/** @param {Wish} wish */
-const microphone = (wish) => (typeof wish === 'object' ? { ...MICROPHONE, ...wish } : MICROPHONE);
-/** @param {Wish} wish */
-const picture = (wish) => (typeof wish === 'object' ? { ...CAMERA, ...wish } : CAMERA);
 
 /** @param {MediaStream} stream */
 export function stop(stream) {
   for (const track of stream.getTracks()) track.stop();
+}
+
+/** @param {Promise<MediaStream>} first @param {Promise<MediaStream> | null} second may be missing */
+async function join(first, second) {
+  const [stream, more] = await Promise.all([first, second?.catch(() => null)]);
+  for (const track of more?.getTracks() ?? []) stream.addTrack(track);
+  return stream;
+}
+
+/** @param {'microphone' | 'camera'} device @returns {Promise<boolean>} */
+async function permitted(device) {
+  try {
+    const { state } = await navigator.permissions.query({ name: /** @type {PermissionName} */ (device) });
+    return state === 'granted';
+  } catch {
+    return false;
+  }
+}
+
+/** @param {Wish} wish */
+function microphone(wish) {
+  return capture({ audio: wanted(MICROPHONE, wish) });
+}
+
+/** @param {MediaTrackConstraints} usual @param {Wish} wish */
+function wanted(usual, wish) {
+  return typeof wish === 'object' ? { ...usual, ...wish } : wish && usual;
 }
 
 /** @param {MediaStreamConstraints} constraints @returns {Promise<MediaStream>} */

@@ -88,9 +88,9 @@ export class Phone extends EventTarget {
     if (this.#identity && await this.#lock.steal()) await this.#register(this.#identity);
   }
 
-  /** @param {string} [target] @param {Pick<import('./index.js').MediaChoice, 'audio'>} [choice] */
-  warm(target, choice) {
-    this.#registration?.warm(target, choice);
+  /** @param {string} [target] @param {{ audio?: import('./devices.js').Wish }} [choice] */
+  warm(target, { audio } = {}) {
+    this.#registration?.warm(target, audio);
   }
 
   /**

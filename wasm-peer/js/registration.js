@@ -81,21 +81,23 @@ export class Registration {
     return [...this.#calls.values()];
   }
 
-  /** @param {string} [target] @param {Pick<import('./index.js').MediaChoice, 'audio'>} [choice] */
-  warm(target, { audio = true } = {}) {
+  /** @param {string} [target] @param {import('./devices.js').Wish} [audio] */
+  warm(target, audio = true) {
     if (target) this.#peer.warm(target);
     this.#warm ??= this.#prepared();
     this.#devices.warm(audio);
     this.#after('warm', WARM, () => this.#cool());
   }
 
-  /** @param {string} target @param {Required<import('./index.js').MediaChoice>} choice */
+  /** @param {string} target @param {import('./devices.js').Choice} choice */
   call(target, choice) {
     const id = this.#peer.call(target);
     const media = this.#warm ?? this.#prepared();
     this.#warm = null;
     clearTimeout(this.#timers.warm);
-    const call = this.#add(media, id, 'outgoing', { uri: target, name: target, verified: false });
+    const user = target.replace(/^sips?:/i, '');
+    const uri = `sip:${user.includes('@') ? user : `${user}@${this.#identity.credential.domain}`}`;
+    const call = this.#add(media, id, 'outgoing', { uri, name: nameOf(uri), verified: false });
     call.begin(choice);
     return call;
   }
@@ -191,7 +193,7 @@ export class Registration {
   async #bootstrap() {
     try {
       const known = await askBootstrap(await this.#on.network());
-      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known);
+      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known.map((url) => ({ url })));
     } catch (error) {
       this.#on.problem(new PhoneError('no-super-node', String(error)));
     }

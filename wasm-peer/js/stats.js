@@ -7,7 +7,7 @@
  */
 export async function readStats(connection) {
   /** @type {Map<string, any>} */
-  const report = await connection.getStats();
+  const report = new Map(/** @type {any} */ (await connection.getStats()));
   const all = [...report.values()];
   const pair = chosenPair(report, all);
   const relayed = [pair?.localCandidateId, pair?.remoteCandidateId]

@@ -32,7 +32,7 @@ let loading = null;
 
 /** Loads the node's code. Calling it early saves the wait. @returns {Promise<typeof Peer>} */
 export async function loadPeer() {
-  loading ??= initialise();
+  loading ??= initialise({ module_or_path: new URL('./wasm_peer_bg.wasm', import.meta.url) });
   try {
     await loading;
   } catch (error) {

@@ -1,8 +1,6 @@
 //! Signatures by WebCrypto: ECDSA on P-256 with SHA-256, r and s side by side.
 
 use core::cell::RefCell;
-use std::collections::BTreeMap;
-
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use p2psip::credential::{PublicKey, Sign, Signature, Signed, Verified, Verify};
 use wasm_bindgen::prelude::*;
@@ -48,7 +46,7 @@ pub(crate) struct Crypto {
     algorithm: JsValue,
     verify_usage: Array,
     /// Keys imported lately; the authority's is used all the time.
-    imported: RefCell<BTreeMap<[u8; 64], CryptoKey>>,
+    imported: RefCell<Vec<(PublicKey, CryptoKey)>>,
 }
 
 impl Crypto {
@@ -106,8 +104,14 @@ impl Crypto {
     }
 
     async fn import(&self, key: &PublicKey) -> Option<CryptoKey> {
-        if let Some(known) = self.imported.borrow().get(&key.0) {
-            return Some(known.clone());
+        let known = self
+            .imported
+            .borrow()
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, key)| key.clone());
+        if known.is_some() {
+            return known;
         }
         let promise = subtle_import(
             "raw",
@@ -120,12 +124,12 @@ impl Crypto {
         let imported: CryptoKey = JsFuture::from(promise).await.ok()?.unchecked_into();
         let mut known = self.imported.borrow_mut();
         if known.len() >= REMEMBERED {
-            known.clear();
+            known.truncate(1);
         }
-        known.insert(key.0, imported.clone());
+        known.push((*key, imported.clone()));
         Some(imported)
     }
 }
 
-/// Imported keys kept at once.
-const REMEMBERED: usize = 64;
+/// Imported keys kept at once. The first one is the authority's: it signed what is checked first of all.
+const REMEMBERED: usize = 16;

@@ -1,5 +1,5 @@
 use core::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use machine::{Instant, Machine};
@@ -23,7 +23,7 @@ pub(crate) struct Driver {
     outputs: RefCell<VecDeque<Output>>,
     performing: Cell<bool>,
     closed: Cell<bool>,
-    links: RefCell<BTreeMap<LinkId, Link>>,
+    links: RefCell<Vec<(LinkId, Link)>>,
     clock: Clock,
     crypto: Rc<Crypto>,
     timer: Timer,
@@ -93,7 +93,7 @@ impl Driver {
 
     fn tell(&self, input: Input) {
         if let Input::Closed { link } = input {
-            drop(self.links.borrow_mut().remove(&link));
+            self.unlink(link);
         }
         self.run(|peer, now| peer.handle_input(input, now));
     }
@@ -118,11 +118,11 @@ impl Driver {
                     }
                 });
                 match dialled {
-                    Some(socket) => drop(self.links.borrow_mut().insert(link, socket)),
+                    Some(socket) => self.links.borrow_mut().push((link, socket)),
                     None => self.tell(Input::Closed { link }),
                 }
             }
-            Output::Close { link } => drop(self.links.borrow_mut().remove(&link)),
+            Output::Close { link } => self.unlink(link),
             Output::Frame { link, bytes } => self.send(link, |socket| socket.frame(&bytes)),
             Output::Text { link, text } => self.send(link, |socket| socket.text(&text)),
             Output::Sign(request) => {
@@ -150,10 +150,19 @@ impl Driver {
 
     /// Sends on a link; one that can't take any more counts as broken.
     fn send(&self, link: LinkId, send: impl FnOnce(&Link) -> bool) {
-        let sent = self.links.borrow().get(&link).map(send);
+        let sent = self
+            .links
+            .borrow()
+            .iter()
+            .find(|(id, _)| *id == link)
+            .map(|(_, socket)| send(socket));
         if sent == Some(false) {
             self.tell(Input::Closed { link });
         }
+    }
+
+    fn unlink(&self, link: LinkId) {
+        self.links.borrow_mut().retain(|(id, _)| *id != link);
     }
 
     /// What a listener throws is the page's affair and has been reported there.

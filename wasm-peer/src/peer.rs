@@ -30,7 +30,7 @@ extern "C" {
     #[wasm_bindgen(method, getter, structural)]
     fn name(this: &Settings) -> Option<String>;
     #[wasm_bindgen(method, getter, structural, js_name = superNodes)]
-    fn super_nodes(this: &Settings) -> Vec<Contact>;
+    fn super_nodes(this: &Settings) -> js_sys::Array;
     #[wasm_bindgen(method, getter, structural)]
     fn revocations(this: &Settings) -> Option<Vec<u8>>;
 
@@ -57,7 +57,7 @@ impl Peer {
     /// # Errors
     /// When the root or the certificate is not one of Partyline's.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: &Settings, listener: js_sys::Function) -> Result<Self, JsError> {
+    pub fn new(settings: Settings, listener: js_sys::Function) -> Result<Self, JsError> {
         panic::report_on_console();
         let anchor = TrustAnchor::read(&settings.root())
             .map_err(|_| JsError::new("bad root certificate"))?;
@@ -68,7 +68,7 @@ impl Peer {
                 anchor,
                 certificate,
                 name: settings.name(),
-                super_nodes: contacts(settings.super_nodes()),
+                super_nodes: contacts(&settings.super_nodes()),
                 revocations: settings
                     .revocations()
                     .and_then(|bytes| RevocationList::read(&bytes)),
@@ -101,8 +101,11 @@ impl Peer {
 
     /// Names further super nodes to try.
     #[wasm_bindgen(js_name = addSuperNodes)]
-    pub fn add_super_nodes(&self, super_nodes: Vec<Contact>) {
-        let contacts = contacts(super_nodes);
+    pub fn add_super_nodes(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Contact[]")] super_nodes: js_sys::Array,
+    ) {
+        let contacts = contacts(&super_nodes);
         self.driver
             .run(|peer, now| peer.add_super_nodes(contacts, now));
     }
@@ -196,10 +199,13 @@ fn id(call: f64) -> CallId {
     CallId(call as u64)
 }
 
-fn contacts(contacts: Vec<Contact>) -> Vec<p2psip::Contact> {
-    let read = |contact: Contact| p2psip::Contact {
-        node: contact.node().and_then(|node| node.parse::<NodeId>().ok()),
-        url: contact.url(),
+fn contacts(contacts: &js_sys::Array) -> Vec<p2psip::Contact> {
+    let read = |contact: JsValue| {
+        let contact: Contact = contact.unchecked_into();
+        p2psip::Contact {
+            node: contact.node().and_then(|node| node.parse::<NodeId>().ok()),
+            url: contact.url(),
+        }
     };
-    contacts.into_iter().map(read).collect()
+    contacts.iter().map(read).collect()
 }

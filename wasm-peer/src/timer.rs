@@ -36,8 +36,10 @@ impl Timer {
         let Some(at) = due else { return };
         self.due.set(due);
         // Round up: a timer that fires early would only be set again.
-        let delay = (at - now).as_micros().div_ceil(1_000).min(LONGEST) as f64;
-        let handle = set_timeout(self.fire.as_ref().unchecked_ref(), delay);
+        let wait = at - now;
+        let delay =
+            wait.as_secs() as f64 * 1_000.0 + f64::from(wait.subsec_micros().div_ceil(1_000));
+        let handle = set_timeout(self.fire.as_ref().unchecked_ref(), delay.min(LONGEST));
         self.handle.set(Some(handle));
     }
 
@@ -62,4 +64,4 @@ impl Drop for Timer {
 }
 
 /// Milliseconds; browsers treat more than 2^31 - 1 as zero.
-const LONGEST: u128 = 0x7fff_ffff;
+const LONGEST: f64 = 2_147_483_647.0;
