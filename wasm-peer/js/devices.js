@@ -25,6 +25,7 @@ export class Devices {
   async warm(audio) {
     const wish = JSON.stringify(audio);
     if (!audio || this.#ahead?.wish === wish || !await permitted('microphone')) return;
+    // Another one may have begun while the permission was looked up.
     this.cool();
     this.#ahead = { stream: microphone(audio), wish };
     this.#ahead.stream.catch(() => { this.#ahead = null; });
