@@ -6,11 +6,12 @@ import { attention } from './attention.js';
 import { callView } from './call-view.js';
 import { controls } from './controls.js';
 import { dialField } from './dial.js';
-import { announce, byId, element, mark, show, write } from './dom.js';
+import { announce, button, byId, element, mark, on, show, write } from './dom.js';
 import { endedNotice } from './ended.js';
 import { incomingCard } from './incoming.js';
 import { Line } from './line.js';
 import { linkPrompt } from './link.js';
+import { speakingMuted } from './muted.js';
 import { nameOf } from './names.js';
 import { keepForOffline } from './offline.js';
 import { recall } from './preferences.js';
@@ -25,7 +26,7 @@ import { welcome } from './welcome.js';
 
 speak(recall('language', '') || null);
 const line = new Line(new Phone({ origin: location.origin }));
-const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, quality, incomingCard, tones, attention, settings]
+const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, settings]
   .map((view) => view(line));
 
 /** @type {string} */
@@ -45,13 +46,20 @@ function draw() {
   for (const part of document.querySelectorAll('[data-in]')) {
     if (part instanceof HTMLElement) show(part, (part.dataset.in ?? '').split(' ').includes(view));
   }
-  const lost = state === 'reconnecting' ? (line.live ? 'call.reconnecting' : 'reconnecting') : phone.state === 'reconnecting' ? 'reconnecting' : '';
-  show(element('banner'), lost !== '' && view !== 'waiting');
-  write(element('banner-text'), lost && say(lost));
+  drawBanner();
   if (state !== 'ringing') document.title = line.live && call ? say('call.with', { name: nameOf(call.peer) }) + ' · Partyline' : 'Partyline';
   for (const view of views) view();
   if (view !== seen) moveFocus(view, seen);
   seen = view;
+}
+
+/** What is wrong with the line, above controls that go on working. */
+function drawBanner() {
+  const { phone, state, tabbed } = line;
+  const lost = tabbed ? 'problem.other-tab' : line.live && state === 'reconnecting' ? 'call.reconnecting' : phone.state === 'reconnecting' ? 'reconnecting' : '';
+  show(element('banner'), lost !== '');
+  show(button('use-here'), tabbed);
+  write(element('banner-text'), lost && say(lost));
 }
 
 /** Whoever uses keys or a screen reader lands in the part that has just appeared.
@@ -60,18 +68,18 @@ function moveFocus(to, from) {
   if (to === 'call') element('call').focus();
   else if (to === 'home' && line.state === 'ended') element('ended').focus();
   // On a touch screen the focus would open the keyboard over half of the page.
-  else if (to === 'home' && from !== '' && matchMedia('(pointer: fine)').matches && !line.live) byId('dial', HTMLInputElement).focus({ preventScroll: true });
+  else if (to === 'home' && from !== '' && !matchMedia('(pointer: coarse)').matches && !line.live) byId('dial', HTMLInputElement).focus({ preventScroll: true });
   else if (to === 'waiting' && from !== '') announce(say('waiting.signingIn'));
 }
 
 line.addEventListener('change', draw);
+on(button('use-here'), 'click', () => void line.phone.takeOver());
 line.phone.addEventListener('associations', (event) => {
   mark(document.body, 'data-associations', String(event.detail.up));
 });
 line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
   mark(document.body, 'data-problem', code);
-  const offer = { label: say('problem.useHere'), act: () => void line.phone.takeOver() };
-  toast.problem(code, code === 'other-tab' ? { offer } : { detail });
+  if (!line.tabbed) toast.problem(code, { detail });
 });
 setTimeout(() => show(element('waiting-slow'), true), 8_000);
 keepForOffline();

@@ -19,6 +19,7 @@ export function callView(line) {
   });
   on(button('allow-sound'), 'click', () => void play());
   for (const type of ['resize', 'loadedmetadata', 'emptied']) on(remote, type, () => line.changed());
+  window.addEventListener('resize', () => line.live && line.changed());
 
   const tick = () => write(timer, clock((Date.now() - line.since) / 1000));
 
@@ -36,13 +37,16 @@ export function callView(line) {
       return;
     }
     describe(call.peer);
-    mark(element('call'), 'data-picture', String(remote.videoWidth > 0 && hasPicture(call.remoteStream)));
+    const picture = call.remoteVideo && remote.videoWidth > 0 && hasPicture(call.remoteStream);
+    mark(element('call'), 'data-picture', String(picture));
+    mark(remote, 'data-fit', fits(remote) ? 'cover' : null);
     show(element('self'), call.cameraOn && hasPicture(call.localStream));
 
     const talking = call.state === 'in-call' || call.state === 'reconnecting';
     const status = element('call-status');
     write(status, say(call.state === 'in-call' ? 'call.inCall' : `call.${call.state}`));
-    mark(status, 'class', call.state === 'in-call' ? 'unseen' : '');
+    // While it reconnects, the banner says so.
+    mark(status, 'class', talking ? 'unseen' : null);
     if (call.state !== said && call.state === 'in-call') announce(say('call.with', { name: nameOf(call.peer) }));
     said = call.state;
     show(timer, talking && line.since > 0);
@@ -51,6 +55,13 @@ export function callView(line) {
       ticking = setInterval(tick, 1_000);
     }
   };
+}
+
+/** Whether the picture may fill the stage: when that cuts only a strip off it.
+ * @param {HTMLVideoElement} place */
+function fits({ videoWidth, videoHeight, clientWidth, clientHeight }) {
+  const stretch = (videoWidth / videoHeight) / (clientWidth / clientHeight);
+  return Math.max(stretch, 1 / stretch) < 1.35;
 }
 
 /** @param {import('./line.js').Call['peer']} peer */

@@ -47,7 +47,7 @@ export function controls(line) {
     if (!call || line.view !== 'call') return;
     mark(document.body, 'data-shortcuts', String(recall('shortcuts', true)));
     pressed(mute, call.muted, call.muted ? 'microphone-off' : 'microphone', say(call.muted ? 'call.muted' : 'call.mute'));
-    pressed(camera, call.cameraOn, call.cameraOn ? 'camera' : 'camera-off', say(call.cameraOn ? 'call.camera' : 'call.cameraOff'));
+    pressed(camera, call.cameraOn, call.cameraOn ? 'camera' : 'camera-off', say('call.camera'));
     label(hangUp, say(['calling', 'ringing'].includes(call.state) ? 'call.cancel' : 'call.hangUp'));
   };
 }

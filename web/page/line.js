@@ -1,6 +1,7 @@
 // @ts-check
 // The one thing that all views look at: the phone, the call there is, and what state the page is in.
 import { constraints } from './preferences.js';
+import { toast } from './toast.js';
 
 /** @typedef {import('/partyline/phone.js').Phone} Phone */
 /** @typedef {import('/partyline/phone.js').Call} Call */
@@ -14,12 +15,16 @@ export class Line extends EventTarget {
   since = 0;
   /** Whether the last call was wished with video. */
   video = true;
+  /** Whether another tab of this browser has the phone. */
+  tabbed = false;
 
   /** @param {Phone} phone */
   constructor(phone) {
     super();
     this.phone = phone;
     for (const type of ['state', 'associations']) phone.addEventListener(type, () => this.changed());
+    phone.addEventListener('problem', ({ detail: { code } }) => { this.tabbed ||= code === 'other-tab'; });
+    phone.addEventListener('state', () => { this.tabbed &&= phone.state === 'reconnecting'; });
     phone.addEventListener('incoming', ({ detail: { call } }) => {
       // The phone itself answers busy; should two calls cross, the one that the user sees stays.
       if (this.live) call.decline();
@@ -57,7 +62,11 @@ export class Line extends EventTarget {
   dial(uri, video) {
     if (this.live) return;
     this.video = video;
-    this.take(this.phone.call(uri, { audio: constraints('microphone'), video: video && constraints('camera') }));
+    try {
+      this.take(this.phone.call(uri, { audio: constraints('microphone'), video: video && constraints('camera') }));
+    } catch (error) {
+      toast.failure(error, 'other');
+    }
   }
 
   /** @param {boolean} video */

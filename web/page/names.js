@@ -42,9 +42,12 @@ export const addressOf = (uri) => uri.replace(/^sips?:/i, '').replace(/[;?].*$/,
 /** @param {string} uri */
 export const domainOf = (uri) => addressOf(uri).replace(/^.*@/, '');
 
-/** What to call somebody: the certified display name, else the user part.
+/** What to call somebody: the certified display name, else the user part. A name that poses as an address isn't said.
  * @param {{ uri: string, name?: string | null }} person */
-export const nameOf = ({ uri, name }) => name?.trim() || addressOf(uri).replace(/@.*$/, '');
+export function nameOf({ uri, name }) {
+  const said = name?.trim() ?? '';
+  return said && !/[@:]/.test(said) ? said : addressOf(uri).replace(/@.*$/, '');
+}
 
 /** The link that calls somebody. The address stands in the fragment, which no server sees.
  * @param {string} uri */

@@ -78,7 +78,6 @@ export const german = {
   'call.nowHeard': 'Dein Mikrofon ist an.',
   'call.speakingMuted': 'Du sprichst, aber dein Mikrofon ist aus.',
   'call.camera': 'Kamera',
-  'call.cameraOff': 'Kamera aus',
   'call.nowHidden': 'Deine Kamera ist aus.',
   'call.nowSeen': 'Deine Kamera ist an.',
   'call.hangUp': 'Auflegen',

@@ -22,7 +22,7 @@ export const english = {
   'menu.guest': 'Guest until {time}',
 
   'dial.label': 'Who do you want to call?',
-  'dial.placeholder': 'A name, an address or a call link',
+  'dial.placeholder': 'Name, address or call link',
   'dial.video': 'Video call',
   'dial.audio': 'Audio call',
   'dial.calls': 'Calls {address}',
@@ -77,7 +77,6 @@ export const english = {
   'call.nowHeard': 'Your microphone is on.',
   'call.speakingMuted': 'You are speaking, but your microphone is off.',
   'call.camera': 'Camera',
-  'call.cameraOff': 'Camera off',
   'call.nowHidden': 'Your camera is off.',
   'call.nowSeen': 'Your camera is on.',
   'call.hangUp': 'Hang up',
