@@ -27,6 +27,14 @@ impl Aor {
         })
     }
 
+    /// The address of somebody who has none.
+    pub(crate) const fn nobody() -> Self {
+        Self {
+            uri: String::new(),
+            name: String::new(),
+        }
+    }
+
     /// Reads what a person types: `Bob`, `bob@example.org` or a whole URI. A bare name belongs to `domain`.
     ///
     /// What is typed without a scheme is taken in lower case, since that is how the login server writes names.

@@ -1,14 +1,21 @@
 //! The P2P UA (draft §4.1).
 
+mod directory;
+mod layers;
+mod registration;
+mod ua;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{
     Certificate, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify,
 };
-use machine::{Instant, Machine, Outbox, WallClock};
+use machine::WallClock;
 
 use crate::{CallId, Caller, Candidate, EndReason, LinkId};
+
+pub use ua::Peer;
 
 /// Where a super node is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,10 +218,8 @@ pub enum Event {
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Problem {
-    /// The user's own certificate has expired: sign in again.
+    /// The user's own certificate has expired or was revoked: sign in again.
     CredentialExpired,
-    /// The user's own certificate was revoked: sign in again.
-    CredentialRevoked,
     /// A super node sent what is no message of this overlay.
     Frame,
     /// A super node could not prove what it is.
@@ -225,8 +230,6 @@ pub enum Problem {
     Identity,
     /// A location record was not usable.
     Record,
-    /// A newer device or page uses the same certificate's record; this one is not callable.
-    Replaced,
 }
 
 impl Problem {
@@ -235,134 +238,11 @@ impl Problem {
     pub const fn code(self) -> &'static str {
         match self {
             Self::CredentialExpired => "credential-expired",
-            Self::CredentialRevoked => "credential-revoked",
             Self::Frame => "bad-frame",
             Self::SuperNode => "super-node-refused",
             Self::Sip => "bad-sip",
             Self::Identity => "identity-refused",
             Self::Record => "record-refused",
-            Self::Replaced => "replaced",
         }
-    }
-}
-
-/// A user on a device: an ordinary node of the overlay and a SIP user agent in one.
-#[derive(Debug)]
-pub struct Peer {
-    outbox: Outbox<Output>,
-    next_call: u64,
-}
-
-impl Peer {
-    /// A peer that begins to associate with its super nodes at once.
-    #[must_use]
-    pub fn new(config: Config, now: Instant) -> Self {
-        let _ = (config, now);
-        Self {
-            outbox: Outbox::default(),
-            next_call: 0,
-        }
-    }
-
-    /// Makes the user callable: places the location record and keeps it placed until [`go_offline`](Self::go_offline).
-    ///
-    /// `fingerprint` is the value of `a=fingerprint` of every description that this device will ever send,
-    /// `sha-256 AB:CD:..`. Calling it again with another one replaces the record.
-    pub fn go_online(&mut self, fingerprint: &str, now: Instant) {
-        let _ = (fingerprint, now);
-    }
-
-    /// Removes the location record. Calls in progress go on.
-    pub fn go_offline(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// Names further super nodes to try, for when those of the start don't answer.
-    pub fn add_super_nodes(&mut self, super_nodes: Vec<Contact>, now: Instant) {
-        let _ = (super_nodes, now);
-    }
-
-    /// Takes over a renewed certificate of the same user and device, and his name.
-    pub fn set_credential(&mut self, certificate: Certificate, name: Option<String>, now: Instant) {
-        let _ = (certificate, name, now);
-    }
-
-    /// Looks a callee up ahead of a call. What is found serves a [`call`](Self::call) within a few seconds.
-    pub fn warm(&mut self, target: &str, now: Instant) {
-        let _ = (target, now);
-    }
-
-    /// Calls a user: `bob`, `bob@example.org` or `sip:bob@example.org`. He is looked up at once; the INVITE goes as
-    /// soon as [`offer`](Self::offer) is there too.
-    pub fn call(&mut self, target: &str, now: Instant) -> CallId {
-        let _ = (target, now);
-        self.next_call += 1;
-        CallId(self.next_call)
-    }
-
-    /// Gives the SDP offer of an outgoing call.
-    pub fn offer(&mut self, call: CallId, sdp: &str, now: Instant) {
-        let _ = (call, sdp, now);
-    }
-
-    /// Answers an incoming call, or the other side's offer to renegotiate.
-    pub fn answer(&mut self, call: CallId, sdp: &str, now: Instant) {
-        let _ = (call, sdp, now);
-    }
-
-    /// Refuses the other side's offer to renegotiate; the call goes on as it was.
-    pub fn refuse_offer(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Declines an incoming call on all of the user's devices.
-    pub fn decline(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Ends a call in any state, here at once, there as soon as a super node can be reached.
-    pub fn hang_up(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Ends a call in any state for a reason of this side: no microphone, permission refused, not acceptable.
-    pub fn fail(&mut self, call: CallId, reason: EndReason, now: Instant) {
-        let _ = (call, reason, now);
-    }
-
-    /// Sends one of this side's ICE candidates.
-    pub fn candidate(&mut self, call: CallId, candidate: Candidate, now: Instant) {
-        let _ = (call, candidate, now);
-    }
-
-    /// Says that no more of this side's candidates will come in this generation.
-    pub fn end_of_candidates(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Offers to renegotiate a call that stands: ICE restart, camera on.
-    pub fn renegotiate(&mut self, call: CallId, sdp: &str, now: Instant) {
-        let _ = (call, sdp, now);
-    }
-}
-
-impl Machine for Peer {
-    type Input = Input;
-    type Output = Output;
-
-    fn handle_input(&mut self, input: Input, now: Instant) {
-        let _ = (input, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
     }
 }

@@ -1,0 +1,198 @@
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::{Instance, NodeId};
+use machine::{Instant, WallClock};
+use overlay::{LinkId, OrdinaryNode, Placement, QueryId};
+use sip::Fingerprint;
+
+use super::Event;
+use crate::Aor;
+use crate::location::{Location, Transport, UserLocation};
+
+/// Seconds that a location record lives.
+const LIFETIME: u32 = 3600;
+/// After this a record is placed again, though nothing has changed.
+const HALF_LIFE: Duration = Duration::from_secs(LIFETIME as u64 / 2);
+/// The first pause after a failure; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Keeps the user's location record in the overlay (draft §4.1) while he wants to be callable.
+#[derive(Debug)]
+pub(super) struct Registration {
+    user: Aor,
+    instance: Instance,
+    wall: WallClock,
+    fingerprint: Option<Fingerprint>,
+    placing: Option<QueryId>,
+    removing: Option<QueryId>,
+    /// When the record is to be placed next.
+    due: Option<Instant>,
+    /// Something changed while a placement was under way.
+    changed: bool,
+    failures: u32,
+    timestamp: u64,
+    online: bool,
+}
+
+impl Registration {
+    pub(super) fn new(user: Aor, instance: Instance, wall: WallClock) -> Self {
+        Self {
+            user,
+            instance,
+            wall,
+            fingerprint: None,
+            placing: None,
+            removing: None,
+            due: None,
+            changed: false,
+            failures: 0,
+            timestamp: 0,
+            online: false,
+        }
+    }
+
+    /// The user wants to be callable, with this fingerprint.
+    pub(super) fn begin(&mut self, fingerprint: Fingerprint, now: Instant) {
+        if self.fingerprint.as_ref() != Some(&fingerprint) {
+            self.fingerprint = Some(fingerprint);
+            self.touch(now);
+        }
+    }
+
+    /// What the record says, or who signs it, has changed.
+    pub(super) fn touch(&mut self, now: Instant) {
+        if self.fingerprint.is_none() {
+            return;
+        }
+        self.failures = 0;
+        if self.placing.is_some() {
+            self.changed = true;
+        } else {
+            self.due = Some(now);
+        }
+    }
+
+    /// The user doesn't want to be callable any more.
+    pub(super) fn end(&mut self, node: &mut OrdinaryNode, now: Instant) -> Option<Event> {
+        let wanted = self.fingerprint.take().is_some();
+        self.due = None;
+        self.changed = false;
+        let placing = self.placing.take();
+        if let Some(query) = placing {
+            node.cancel(query);
+        }
+        let placed = core::mem::take(&mut self.online) || placing.is_some();
+        if wanted && placed {
+            let key = self.user.key();
+            self.removing = Some(node.remove(node.overlay(), key, Some(self.instance), now));
+            return None;
+        }
+        self.removing.is_none().then_some(Event::Offline)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Places the record if it is time; waits for an association if there is none.
+    pub(super) fn run(&mut self, node: &mut OrdinaryNode, now: Instant) {
+        let Some(fingerprint) = &self.fingerprint else {
+            return;
+        };
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        self.due = None;
+        let locations = self.locations(node);
+        if locations.is_empty() {
+            return;
+        }
+        self.timestamp = self.wall.at(now).max(self.timestamp + 1);
+        let record = UserLocation {
+            user: self.user.clone(),
+            lifetime: LIFETIME,
+            timestamp: self.timestamp,
+            instance: Some(self.instance),
+            fingerprints: [fingerprint.clone()].into(),
+            trickle: true,
+            locations,
+        };
+        let placement = Placement::lasting(LIFETIME);
+        let body = record.to_bytes();
+        self.placing = Some(node.update(node.overlay(), self.user.key(), body, placement, now));
+    }
+
+    /// The super nodes that this device is associated with, in order of association.
+    fn locations(&self, node: &OrdinaryNode) -> Vec<Location> {
+        let mut associations: Vec<(LinkId, NodeId, &str)> = node.associations().collect();
+        associations.sort_unstable_by_key(|(link, _, _)| *link);
+        let contact = contact(&self.user, self.instance);
+        let place = |(at, (_, node, url)): (usize, (LinkId, NodeId, &str))| {
+            let (address, transport) = Transport::of_url(url)?;
+            Some(Location {
+                address,
+                transports: [transport].into(),
+                contact: Some(contact.clone()),
+                super_node: Some(node),
+                preference: at as u16 + 1,
+            })
+        };
+        associations
+            .into_iter()
+            .enumerate()
+            .filter_map(place)
+            .collect()
+    }
+
+    /// Takes in that a placement or removal is done; `None` if it is not this one's.
+    pub(super) fn placed(&mut self, query: QueryId, now: Instant) -> Option<Event> {
+        if self.removing == Some(query) {
+            self.removing = None;
+            return self.fingerprint.is_none().then_some(Event::Offline);
+        }
+        if self.placing != Some(query) {
+            return None;
+        }
+        self.placing = None;
+        self.failures = 0;
+        self.due = Some(if core::mem::take(&mut self.changed) {
+            now
+        } else {
+            now + HALF_LIFE
+        });
+        (!core::mem::replace(&mut self.online, true)).then_some(Event::Online)
+    }
+
+    /// Takes in that a placement or removal failed.
+    pub(super) fn failed(&mut self, query: QueryId, now: Instant) -> Option<Event> {
+        if self.removing == Some(query) {
+            // Nobody waits for a second attempt, and the record ends by itself.
+            self.removing = None;
+            return self.fingerprint.is_none().then_some(Event::Offline);
+        }
+        if self.placing != Some(query) {
+            return None;
+        }
+        self.placing = None;
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6));
+        self.failures += 1;
+        self.due = Some(if core::mem::take(&mut self.changed) {
+            now
+        } else {
+            now + pause.min(LONGEST_PAUSE)
+        });
+        let first = core::mem::take(&mut self.online) || self.failures == 1;
+        first.then_some(Event::NotOnline)
+    }
+}
+
+/// The URI of one of a user's devices, whatever super node it is behind (RFC 5627).
+pub(super) fn contact(user: &Aor, instance: Instance) -> alloc::string::String {
+    let mut uri = user.uri().to_string();
+    uri.push_str(";gr=");
+    uri.push_str(&instance.to_string());
+    uri
+}
