@@ -22,11 +22,12 @@ import { settings } from './settings.js';
 import { share } from './share.js';
 import { toast } from './toast.js';
 import { tones } from './tones.js';
+import { wakeful } from './wake.js';
 import { welcome } from './welcome.js';
 
 speak(recall('language', '') || null);
 const line = new Line(new Phone({ origin: location.origin }));
-const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, settings]
+const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, wakeful, settings]
   .map((view) => view(line));
 
 /** @type {string} */
@@ -49,8 +50,9 @@ function draw() {
   drawBanner();
   if (state !== 'ringing') document.title = line.live && call ? say('call.with', { name: nameOf(call.peer) }) + ' · Partyline' : 'Partyline';
   for (const view of views) view();
-  if (view !== seen) moveFocus(view, seen);
-  seen = view;
+  const place = state === 'ended' ? 'ended' : view;
+  if (place !== seen) moveFocus(place, seen);
+  seen = place;
 }
 
 /** What is wrong with the line, above controls that go on working. */
@@ -66,7 +68,7 @@ function drawBanner() {
  * @param {string} to @param {string} from */
 function moveFocus(to, from) {
   if (to === 'call') element('call').focus();
-  else if (to === 'home' && line.state === 'ended') element('ended').focus();
+  else if (to === 'ended') element('ended').focus();
   // On a touch screen the focus would open the keyboard over half of the page.
   else if (to === 'home' && from !== '' && !matchMedia('(pointer: coarse)').matches && !line.live) byId('dial', HTMLInputElement).focus({ preventScroll: true });
   else if (to === 'waiting' && from !== '') announce(say('waiting.signingIn'));

@@ -71,6 +71,10 @@ export function make(tag, kind, text = '') {
 /** @param {Element} place @param {string} type @param {(event: Event) => void} listener */
 export const on = (place, type, listener) => place.addEventListener(type, listener);
 
+/** Afterwards nobody should come upon it by reading on. */
+const HEARD_MS = 6_000;
+let forgetting = 0;
+
 /** Says a sentence to those who listen to the page instead of looking at it.
  * @param {string} sentence */
 export function announce(sentence) {
@@ -78,4 +82,6 @@ export function announce(sentence) {
   // The same sentence twice is only heard twice if the region was empty in between.
   place.textContent = '';
   requestAnimationFrame(() => { place.textContent = sentence; });
+  clearTimeout(forgetting);
+  forgetting = setTimeout(() => { place.textContent = ''; }, HEARD_MS);
 }
