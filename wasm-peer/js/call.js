@@ -57,6 +57,11 @@ export class Call extends EventTarget {
     return this.#sending.cameraOn;
   }
 
+  /** @internal */
+  get sendsPicture() {
+    return this.#sending.picture;
+  }
+
   get muted() {
     return this.#sending.muted;
   }
@@ -177,6 +182,7 @@ export class Call extends EventTarget {
       return this.fail(/** @type {EndCode} */ (code), detail);
     }
     this.#emit('streams', null);
+    this.#negotiation.pictureChanged();
     if (choice.video) this.#emit('camera', { on: this.cameraOn });
   }
 

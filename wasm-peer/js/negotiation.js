@@ -60,7 +60,7 @@ export class Negotiation {
 
   /** Our picture went on or off: tells the other side unless it knows. */
   pictureChanged() {
-    if (this.#connected && this.#call.cameraOn !== this.#announced) this.#offer({ restart: false });
+    if (this.#connected && this.#call.sendsPicture !== this.#announced) this.#offer({ restart: false });
   }
 
   /** Looks for a new path. */
@@ -74,7 +74,7 @@ export class Negotiation {
       case 'offered':
         if (this.#busy) return this.#peer.refuseOffer(this.#call.id);
         this.#call.describedBy(event.offer);
-        this.#announced = this.#call.cameraOn;
+        this.#announced = this.#call.sendsPicture;
         return this.#peer.answer(this.#call.id, await this.#media.reanswer(event.offer, this.#announced));
       case 'renegotiated':
         await this.#media.takeAnswer(event.answer);
@@ -115,7 +115,7 @@ export class Negotiation {
       return;
     }
     this.#busy = true;
-    this.#announced = this.#call.cameraOn;
+    this.#announced = this.#call.sendsPicture;
     try {
       const sdp = await this.#media.reoffer({ video: this.#announced, ...how });
       if (!this.#call.end) this.#peer.renegotiate(this.#call.id, sdp);

@@ -21,7 +21,8 @@ const find = (parts, kind) => parts.findIndex((part) => part.startsWith(`m=${kin
 export function direction(sdp, kind) {
   const parts = sections(sdp);
   const section = parts[find(parts, kind)];
-  if (!section || section.startsWith(`m=${kind} 0 `)) return 'inactive';
+  // Port 0 refuses a section, unless that travels with another one (RFC 9143 §6).
+  if (!section || (section.startsWith(`m=${kind} 0 `) && !/^a=bundle-only/m.test(section))) return 'inactive';
   return /** @type {Direction} */ ((DIRECTION.exec(section) ?? DIRECTION.exec(parts[0]))?.[1] ?? 'sendrecv');
 }
 

@@ -10,6 +10,7 @@ export class Sending {
   #devices;
   #media;
   #ended = false;
+  /** Whether a picture is on its way while the devices open. @type {boolean | null} */ #expected = null;
   /** @type {import('./devices.js').Wish} */ #camera = true;
 
   /** @param {import('./devices.js').Devices} devices @param {import('./media.js').Media} media */
@@ -20,6 +21,11 @@ export class Sending {
 
   get cameraOn() {
     return this.stream.getVideoTracks().length > 0;
+  }
+
+  /** Whether a picture is sent, or will be as soon as the camera is open. */
+  get picture() {
+    return this.#expected ?? this.cameraOn;
   }
 
   /**
@@ -35,8 +41,10 @@ export class Sending {
     const asksNobody = await this.#devices.askNobody(choice);
     if (!asksNobody) await opening;
     if (this.#ended) return;
-    await describe(asksNobody ? !!choice.video : this.cameraOn);
+    this.#expected = asksNobody ? !!choice.video : this.cameraOn;
+    await describe(this.#expected);
     await opening;
+    this.#expected = null;
   }
 
   /** @param {boolean} muted */
