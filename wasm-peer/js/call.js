@@ -1,7 +1,7 @@
 // @ts-check
 import { phoneError } from './errors.js';
-import { sendsVideo } from './media.js';
 import { Negotiation } from './negotiation.js';
+import { sendsVideo } from './sdp.js';
 import { Sending } from './sending.js';
 import { readStats } from './stats.js';
 
@@ -38,8 +38,8 @@ export class Call extends EventTarget {
     this.#sending = new Sending(parts.devices, parts.media);
     this.#negotiation = new Negotiation(this, parts.peer, parts.media, (code, detail) => this.fail(code, detail));
     parts.media.listen({
-      candidate: ({ mid, line, ufrag }) => this.#living(() => parts.peer.candidate(id, mid, line, ufrag)),
-      gathered: () => this.#living(() => parts.peer.endOfCandidates(id)),
+      candidate: ({ mid, line, ufrag }) => parts.peer.candidate(id, mid, line, ufrag),
+      gathered: () => parts.peer.endOfCandidates(id),
       track: () => this.#emit('streams', null),
       connection: (state) => this.#negotiation.connectionChanged(state),
     });
@@ -119,7 +119,7 @@ export class Call extends EventTarget {
     if (this.startedAt !== null && !this.end) this.#negotiation.restart();
   }
 
-  /** Takes in what the node reports of this call. @internal @param {CallEvent} event */
+  /** Takes in what the node reports. @internal @param {CallEvent} event */
   handle(event) {
     if (this.end) return;
     switch (event.type) {
@@ -134,7 +134,7 @@ export class Call extends EventTarget {
         this.peer = { ...this.peer, verified: true };
         this.setState('connecting');
         this.describedBy(event.answer);
-        this.#attempt(this.#parts.media.takeAnswer(event.answer), 'not-acceptable');
+        this.#parts.media.takeAnswer(event.answer).catch((error) => this.fail('not-acceptable', String(error)));
         break;
       case 'candidates':
         event.candidates.forEach((candidate) => this.#parts.media.addCandidate(candidate));
@@ -143,7 +143,7 @@ export class Call extends EventTarget {
         this.#finish(event.reason);
         break;
       default:
-        this.#attempt(this.#negotiation.handle(event), 'failed');
+        this.#negotiation.handle(event).catch((error) => this.fail('failed', String(error)));
     }
   }
 
@@ -184,16 +184,6 @@ export class Call extends EventTarget {
     this.#emit('streams', null);
     this.#negotiation.pictureChanged();
     if (choice.video) this.#emit('camera', { on: this.cameraOn });
-  }
-
-  /** @param {Promise<unknown>} work @param {EndCode} code */
-  #attempt(work, code) {
-    work.catch((error) => this.fail(code, String(error)));
-  }
-
-  /** @param {() => void} act */
-  #living(act) {
-    if (!this.end) act();
   }
 
   /** @param {EndCode} code @param {string} [detail] */

@@ -1,7 +1,7 @@
 // @ts-check
 // One call's peer connection. Both kinds of media are negotiated from the start, so that opening a device late or
 // turning a camera on needs no new call: a track is put into the transceiver that is there.
-import { direction, splitCandidates, withoutSending } from './sdp.js';
+import { splitCandidates, withoutSending } from './sdp.js';
 
 /** @typedef {import('./wasm.js').Candidate} Candidate */
 /**
@@ -197,9 +197,4 @@ export class Media {
     track.onmute = track.onunmute = () => this.#events?.track();
     this.#events?.track();
   }
-}
-
-/** Whether a description says that its sender sends, or would send, a picture. @param {string} sdp */
-export function sendsVideo(sdp) {
-  return direction(sdp, 'video').startsWith('send');
 }

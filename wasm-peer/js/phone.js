@@ -3,6 +3,7 @@
 import { Call } from './call.js';
 import { PhoneError } from './errors.js';
 import { Identity } from './identity.js';
+import { isCallable } from './names.js';
 import { knownSuperNodes, network } from './network.js';
 import { Registration } from './registration.js';
 import { TabLock } from './tabs.js';
@@ -100,7 +101,7 @@ export class Phone extends EventTarget {
   call(target, { audio = true, video = true } = {}) {
     if (!this.#registration) throw new PhoneError('signed-out');
     const name = target.trim();
-    if (!/^(sips?:)?[^\s@:;?<>"]+(@[^\s@;?<>"]+)?$/i.test(name)) throw new PhoneError('bad-name', name);
+    if (!isCallable(name)) throw new PhoneError('bad-name', name);
     return this.#registration.call(name, { audio, video });
   }
 

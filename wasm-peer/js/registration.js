@@ -2,10 +2,10 @@
 // A signed-in phone on the network: the node, its calls, and what is prepared for the next one.
 import { fromBase64 } from './bytes.js';
 import { Call } from './call.js';
-import { Devices } from './devices.js';
 import { PhoneError } from './errors.js';
-import { Media } from './media.js';
+import { nameOf, uriOf } from './names.js';
 import { askBootstrap, rememberSuperNodes } from './network.js';
+import { Preparation } from './preparation.js';
 import { keep, load } from './storage.js';
 
 /** @typedef {import('./identity.js').Identity} Identity */
@@ -21,8 +21,6 @@ import { keep, load } from './storage.js';
  * @property {() => void} ended the credential is no longer good
  */
 
-/** Milliseconds that what was prepared for a call is kept. */
-const WARM = 30_000;
 /** Milliseconds after which the bootstrap server is asked too. */
 const BOOTSTRAP_AFTER = 2_500;
 /** Milliseconds that taking the location record back may take. */
@@ -34,10 +32,8 @@ export class Registration {
   /** @type {import('./wasm_peer.js').Peer} */ #peer;
   #identity;
   #on;
-  #devices = new Devices();
+  #preparation;
   /** @type {Map<number, Call>} */ #calls = new Map();
-  /** @type {string[]} */ #stun = [];
-  /** @type {Media | null} */ #warm = null;
   #up = 0;
   #online = false;
   /** @type {(() => void) | null} */ #left = null;
@@ -64,6 +60,7 @@ export class Registration {
   constructor(Peer, identity, on, { superNodes, fingerprint, revocations }) {
     this.#identity = identity;
     this.#on = on;
+    this.#preparation = new Preparation(identity.mediaCertificate);
     const { credential, keys } = identity;
     this.#peer = new Peer({
       root: fromBase64(credential.root), certificate: fromBase64(credential.certificate), key: keys.privateKey,
@@ -84,20 +81,14 @@ export class Registration {
   /** @param {string} [target] @param {import('./devices.js').Wish} [audio] */
   warm(target, audio = true) {
     if (target) this.#peer.warm(target);
-    this.#warm ??= this.#prepared();
-    this.#devices.warm(audio);
-    this.#after('warm', WARM, () => this.#cool());
+    this.#preparation.warm(audio);
   }
 
   /** @param {string} target @param {import('./devices.js').Choice} choice */
   call(target, choice) {
     const id = this.#peer.call(target);
-    const media = this.#warm ?? this.#prepared();
-    this.#warm = null;
-    clearTimeout(this.#timers.warm);
-    const user = target.replace(/^sips?:/i, '');
-    const uri = `sip:${user.includes('@') ? user : `${user}@${this.#identity.credential.domain}`}`;
-    const call = this.#add(media, id, 'outgoing', { uri, name: nameOf(uri), verified: false });
+    const uri = uriOf(target, this.#identity.credential.domain);
+    const call = this.#add(this.#preparation.take(), id, 'outgoing', { uri, name: nameOf(uri), verified: false });
     call.begin(choice);
     return call;
   }
@@ -114,7 +105,7 @@ export class Registration {
     for (const call of this.calls) call.hangUp();
     this.#closing.abort();
     Object.values(this.#timers).forEach(clearTimeout);
-    this.#cool();
+    this.#preparation.cool();
     this.#peer.close();
   }
 
@@ -132,7 +123,7 @@ export class Registration {
       case 'offline':
         return this.#left?.();
       case 'welcome':
-        this.#stun = event.stun;
+        this.#preparation.stun = event.stun;
         return void rememberSuperNodes(event.superNodes.map(({ url }) => url));
       case 'revocations':
         return void keep({ revocations: event.bytes });
@@ -141,9 +132,8 @@ export class Registration {
       case 'missed':
         return;
       case 'incoming': {
-        const media = new Media(this.#identity.mediaCertificate, this.#stun);
         const name = event.name ?? nameOf(event.uri);
-        const call = this.#add(media, event.call, 'incoming', { uri: event.uri, name, verified: true });
+        const call = this.#add(this.#preparation.incoming(), event.call, 'incoming', { uri: event.uri, name, verified: true });
         call.handle(event);
         return this.#on.incoming(call);
       }
@@ -152,24 +142,12 @@ export class Registration {
     }
   }
 
-  /** @param {Media} media @param {number} id @param {'outgoing' | 'incoming'} direction @param {import('./index.js').Party} party */
+  /** @param {import('./media.js').Media} media @param {number} id @param {'outgoing' | 'incoming'} direction @param {import('./index.js').Party} party */
   #add(media, id, direction, party) {
-    const call = new Call({ peer: this.#peer, devices: this.#devices, media }, { id, direction, party });
+    const call = new Call({ peer: this.#peer, devices: this.#preparation.devices, media }, { id, direction, party });
     this.#calls.set(id, call);
     call.addEventListener('ended', () => this.#calls.delete(id));
     return call;
-  }
-
-  #prepared() {
-    const media = new Media(this.#identity.mediaCertificate, this.#stun);
-    media.prepareOffer();
-    return media;
-  }
-
-  #cool() {
-    this.#warm?.close();
-    this.#warm = null;
-    this.#devices.cool();
   }
 
   #judge() {
@@ -218,9 +196,4 @@ export class Registration {
     clearTimeout(this.#timers[name]);
     if (!this.#closing.signal.aborted) this.#timers[name] = setTimeout(act, delay);
   }
-}
-
-/** @param {string} uri `sip:bob@example.org` */
-function nameOf(uri) {
-  return uri.replace(/^sips?:/, '').split('@')[0];
 }

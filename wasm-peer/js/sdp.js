@@ -18,12 +18,17 @@ const find = (parts, kind) => parts.findIndex((part) => part.startsWith(`m=${kin
  * The direction of the first section of a kind, from the sender's point of view.
  * @param {string} sdp @param {'audio' | 'video'} kind @returns {Direction}
  */
-export function direction(sdp, kind) {
+function direction(sdp, kind) {
   const parts = sections(sdp);
   const section = parts[find(parts, kind)];
   // Port 0 refuses a section, unless that travels with another one (RFC 9143 §6).
   if (!section || (section.startsWith(`m=${kind} 0 `) && !/^a=bundle-only/m.test(section))) return 'inactive';
   return /** @type {Direction} */ ((DIRECTION.exec(section) ?? DIRECTION.exec(parts[0]))?.[1] ?? 'sendrecv');
+}
+
+/** Whether a description says that its sender sends, or would send, a picture. @param {string} sdp */
+export function sendsVideo(sdp) {
+  return direction(sdp, 'video').startsWith('send');
 }
 
 /**
