@@ -27,7 +27,7 @@ import { welcome } from './welcome.js';
 
 speak(recall('language', '') || null);
 const line = new Line(new Phone({ origin: location.origin }));
-const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, wakeful, settings]
+const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, wakeful, settings, keepForOffline]
   .map((view) => view(line));
 
 /** @type {string} */
@@ -84,7 +84,6 @@ line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
   if (!line.tabbed) toast.problem(code, { detail });
 });
 setTimeout(() => show(element('waiting-slow'), true), 8_000);
-keepForOffline();
 try {
   await line.phone.start();
 } catch (error) {

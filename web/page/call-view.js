@@ -37,6 +37,8 @@ export function callView(line) {
       return;
     }
     describe(call.peer);
+    // The answer is what proves who it is: before it there is nothing to warn of.
+    show(element('peer-verified'), call.peer.verified || call.startedAt !== null);
     const picture = call.remoteVideo && remote.videoWidth > 0 && hasPicture(call.remoteStream);
     mark(element('call'), 'data-picture', String(picture));
     mark(remote, 'data-fit', fits(remote) ? 'cover' : null);

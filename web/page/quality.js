@@ -23,7 +23,8 @@ export function quality(line) {
     mark(document.body, 'data-quality', grade);
     show(place, true);
     write(element('call-path'), say(`call.${stats.path}`));
-    mark(place, 'title', `${say(`call.${stats.path}`)}, ${say(`call.quality.${grade}`)}`);
+    write(element('call-grade'), say(`call.quality.${grade}`));
+    mark(place, 'title', say(`call.quality.${grade}`));
     mark(place, 'data-quality', grade);
   };
 

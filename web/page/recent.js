@@ -8,7 +8,7 @@ import { language, say } from './sentences.js';
 /** @typedef {{ uri: string, name: string, incoming: boolean, missed: boolean, at: number, seconds: number }} Entry */
 
 const KEPT = 50;
-const SHOWN = 12;
+const SHOWN = 8;
 
 /** @param {import('./line.js').Line} line */
 export function recentCalls(line) {
