@@ -27,15 +27,22 @@
 //! # drop(response); Ok(()) }
 //! ```
 
+mod authority;
 mod bootstrap;
 mod clock;
 mod config;
 mod http;
+mod limit;
 mod login;
+mod name;
+mod page;
+mod password;
+mod proof;
+mod store;
 pub mod wire;
 
 pub use bootstrap::{BootstrapConfig, BootstrapServer, RootFault};
 pub use clock::Clock;
 pub use config::{ConfigFault, Lifetimes, Limits, LoginConfig};
 pub use http::Body;
-pub use login::{LoginServer, OpenError, TokenError};
+pub use login::{LoginServer, OpenError, StorageError};

@@ -2,6 +2,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use hyper::Uri;
+use hyper::http::uri::Authority;
 
 /// A web origin: `https` anywhere, `http` on loopback only. Kept as browsers write it: lower case, no default port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +41,23 @@ impl Origin {
         };
         Some(Self { secure, authority })
     }
+
+    /// Whether pages of it are served over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether a `Host` header names this origin.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
+        let default = if self.secure { ":443" } else { ":80" };
+        let host = host.strip_suffix(default).unwrap_or(host);
+        self.authority.eq_ignore_ascii_case(host)
+    }
+
+    /// Host and, unless it is the default one, port: what a `Host` header says.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
 }
 
 impl fmt::Display for Origin {
@@ -51,6 +69,32 @@ impl fmt::Display for Origin {
             self.authority
         )
     }
+}
+
+/// Whether a text is `host:port`, the host a name or an address.
+pub(crate) fn is_address(text: &str) -> bool {
+    let authority: Option<Authority> = text.parse().ok();
+    text.len() <= 262
+        && !text.contains('@')
+        && authority
+            .is_some_and(|it| !it.host().is_empty() && it.port_u16().is_some_and(|port| port != 0))
+}
+
+/// Whether a text is a WebSocket's address: `wss` anywhere, `ws` on loopback only.
+pub(crate) fn is_web_socket(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
+        return false;
+    };
+    text.len() <= 300
+        && !text.contains(['@', '#'])
+        && match uri.scheme_str() {
+            Some("wss") => true,
+            Some("ws") => is_loopback(&host.to_ascii_lowercase()),
+            _ => false,
+        }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -86,6 +130,40 @@ mod tests {
                 Some(shown),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn addresses_and_web_sockets_are_told_from_the_rest() {
+        for good in [
+            "192.0.2.1:4433",
+            "[2001:db8::1]:4433",
+            "sn1.example.org:4433",
+        ] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            "sn1.example.org",
+            ":4433",
+            "a b:1",
+            "sn1.example.org:0",
+            "u@sn1.example.org:1",
+            "a\nb:1",
+        ] {
+            assert!(!is_address(bad), "{bad:?}");
+        }
+        for good in ["wss://sn1.example.org/p2psip", "ws://127.0.0.1:8080/p2psip"] {
+            assert!(is_web_socket(good), "{good}");
+        }
+        for bad in [
+            "",
+            "ws://sn1.example.org/p2psip",
+            "https://sn1.example.org",
+            "wss:///p2psip",
+            "wss://a@b/\n",
+        ] {
+            assert!(!is_web_socket(bad), "{bad:?}");
         }
     }
 

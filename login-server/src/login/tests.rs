@@ -1,0 +1,12 @@
+//! The server over real connections on loopback, against a database in a temporary directory, on a clock that the
+//! tests turn.
+
+mod accounts;
+mod authorization;
+mod browser;
+mod device;
+mod enrolment;
+mod hostile;
+mod pages;
+mod renewal;
+mod stage;
