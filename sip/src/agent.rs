@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! caller                              callee
-//!   call(targets), offer(sdp)
+//!   call(), offer(sdp), locations()
 //!   ---------- INVITE (Identity) ------->   identity verified, then Event::Incoming
 //!   <--------- 180 (100rel) -------------   ring()
 //!   ---------- PRACK ------------------->
@@ -12,270 +12,106 @@
 //!   ---------- ACK --------------------->   Event::Established
 //! ```
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::{Instance, NodeId, RevocationList, Sign, Signed, TrustAnchor, Verified, Verify};
+use credential::{Job, NodeId, RevocationList, TrustAnchor};
 use machine::{Instant, Machine, Outbox, Rng, WallClock};
 
-use crate::sdp::Fingerprint;
+use crate::base64;
+use crate::identity::Replays;
+use crate::message::{Composer, Message, Method};
+use crate::uri::Uri;
 
-/// A flow to a super node (RFC 5626), numbered by the layer above. A number is never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowId(pub u64);
+mod call;
+mod dialog;
+mod exchange;
+mod inside;
+mod interface;
+mod invitation;
+mod outgoing;
+mod proof;
+mod server;
+mod trickle;
 
-/// A call of this user agent, incoming or outgoing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub u64);
+use call::{Call, Phase};
+use exchange::{ClientEntry, Exchange, ExchangeId};
+pub use interface::{
+    Account, CallId, Caller, Candidate, EndReason, Event, FlowId, Input, Misbehaviour, Output,
+    Target,
+};
+use proof::Proof;
+use server::ServerEntry;
 
-/// Who this user agent speaks for.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// The certified SIP URI, `sip:alice@example.org`.
-    pub uri: String,
-    /// The name that a person reads.
-    pub name: Option<String>,
-    /// The certified device.
-    pub instance: Instance,
-    /// The certificate, DER, that goes along with every Identity.
-    pub certificate: Vec<u8>,
-}
-
-/// One device of the callee, out of its verified location record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The device.
-    pub instance: Instance,
-    /// Its GRUU, the Request-URI: `sip:bob@example.org;gr=urn:uuid:..`.
-    pub uri: String,
-    /// Its super nodes, best first.
-    pub routes: Vec<NodeId>,
-    /// The fingerprints its answer may have.
-    pub fingerprints: Vec<Fingerprint>,
-}
-
-/// An ICE candidate as browsers hand it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The media section (`a=mid`) it belongs to.
-    pub mid: String,
-    /// The attribute's text, `candidate:1 1 udp ...`, without `a=`.
-    pub line: String,
-    /// The ICE generation (`a=ice-ufrag`) it belongs to.
-    pub ufrag: String,
-}
-
-/// Who calls, as proved by the Identity header of his INVITE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The verified SIP URI.
-    pub uri: String,
-    /// The name he gives himself: never verified.
-    pub name: Option<String>,
-    /// The device that calls.
-    pub instance: Instance,
-}
-
-/// Why a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// Somebody hung up.
-    HungUp,
-    /// The caller gave up before an answer.
-    Cancelled,
-    /// The callee did not want the call (603).
-    Declined,
-    /// The callee is in another call (486).
-    Busy,
-    /// Nobody answered in time.
-    NoAnswer,
-    /// There is no such user (404).
-    NotFound,
-    /// No device of the callee can be reached (430, 480).
-    Offline,
-    /// Another device of the callee answered.
-    AnsweredElsewhere,
-    /// An INVITE was not proved by a valid Identity (428, 438, 403).
-    IdentityRefused,
-    /// A description's fingerprint is not the signed one.
-    MediaRefused,
-    /// A certificate has expired or is not trusted (437).
-    CredentialExpired,
-    /// The other side can't take part in this kind of media (488, 606).
-    NotAcceptable,
-    /// The path to the other side was lost.
-    Network,
-    /// Refused with another SIP status.
-    Failed(u16),
-}
-
-/// How a peer broke the protocol. The message was refused or dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Misbehaviour {
-    /// Not a readable SIP message.
-    Malformed,
-    /// A response that belongs to nothing.
-    StrayResponse,
-    /// A request in a dialog that does not exist.
-    StrayRequest,
-    /// An Identity that does not hold.
-    BadIdentity,
-    /// Too many calls at once.
-    TooManyCalls,
-}
-
-/// Facts for the user agent.
-#[derive(Debug)]
-pub enum Input {
-    /// A flow to a super node is up.
-    FlowUp {
-        /// Its number.
-        flow: FlowId,
-        /// The super node at its other end.
-        super_node: NodeId,
-        /// Whether it runs over TLS (`wss:`).
-        secure: bool,
-    },
-    /// A flow is gone.
-    FlowDown {
-        /// Its number.
-        flow: FlowId,
-    },
-    /// A SIP message came in on a flow.
-    Received {
-        /// The flow.
-        flow: FlowId,
-        /// The whole message.
-        message: Vec<u8>,
-    },
-    /// A [`Sign`] was done.
-    Signed(Signed),
-    /// A [`Verify`] was done.
-    Verified(Verified),
-    /// A newer revocation list came along.
-    Revocations(RevocationList),
-    /// The account's certificate (or name) was renewed.
-    Renewed(Account),
-}
-
-/// Requests of the user agent.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a SIP message on a flow.
-    Send {
-        /// The flow, one that is up.
-        flow: FlowId,
-        /// The whole message.
-        message: Vec<u8>,
-    },
-    /// Sign with the account's key; answer by [`Input::Signed`].
-    Sign(Sign),
-    /// Check a signature; answer by [`Input::Verified`].
-    Verify(Verify),
-    /// Something the layer above should know.
-    Event(Event),
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A call comes in, its caller verified. Answer with [`UserAgent::ring`] and then one of
-    /// [`answer`](UserAgent::answer), [`decline`](UserAgent::decline) and [`busy`](UserAgent::busy).
-    Incoming {
-        /// The call.
-        call: CallId,
-        /// Who calls.
-        caller: Caller,
-        /// The SDP offer; its fingerprints are signed by the caller.
-        offer: String,
-    },
-    /// An outgoing call rings at a device of the callee.
-    Ringing {
-        /// The call.
-        call: CallId,
-        /// The first device that rings.
-        instance: Instance,
-    },
-    /// An outgoing call was answered.
-    Answered {
-        /// The call.
-        call: CallId,
-        /// The device.
-        instance: Instance,
-        /// The SDP answer; its fingerprints are among the expected.
-        answer: String,
-    },
-    /// The caller has confirmed that he got the answer to an incoming call (ACK).
-    Established {
-        /// The call.
-        call: CallId,
-    },
-    /// Candidates of the peer (RFC 8840).
-    Candidates {
-        /// The call.
-        call: CallId,
-        /// The new ones, in order.
-        candidates: Vec<Candidate>,
-        /// No more will come in this generation.
-        complete: bool,
-    },
-    /// The peer offers to renegotiate (re-INVITE); answer with [`UserAgent::answer`] or
-    /// [`UserAgent::refuse_offer`].
-    Offered {
-        /// The call.
-        call: CallId,
-        /// The SDP offer; its fingerprints are verified.
-        offer: String,
-    },
-    /// The peer answered a renegotiation.
-    Renegotiated {
-        /// The call.
-        call: CallId,
-        /// The SDP answer; its fingerprints are verified.
-        answer: String,
-    },
-    /// A renegotiation did not come about; the call goes on as it was, the local offer is to be rolled back.
-    NotRenegotiated {
-        /// The call.
-        call: CallId,
-        /// Whether both sides tried at once and this side should try again.
-        glare: bool,
-    },
-    /// Every known location failed: look the peer up again and tell by [`UserAgent::locations`].
-    LocationsWanted {
-        /// The call.
-        call: CallId,
-    },
-    /// A call is over. The last event of every call.
-    Ended {
-        /// The call.
-        call: CallId,
-        /// Why.
-        reason: EndReason,
-        /// Whether the other side (or the network) ended it.
-        remote: bool,
-    },
-    /// Somebody broke the protocol.
-    Misbehaved {
-        /// On which flow.
-        flow: FlowId,
-        /// How.
-        how: Misbehaviour,
-    },
-}
+/// How many calls may be in progress.
+const MAXIMUM_CALLS: usize = 16;
+/// How many calls, also such as are over, are remembered.
+const MAXIMUM_REMEMBERED: usize = 128;
+/// The methods that this user agent understands.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";
+/// The extensions that this user agent understands.
+const SUPPORTED: &str = "100rel, trickle-ice";
 
 /// The SIP user agent of one signed-in user on one device.
 #[derive(Debug)]
 pub struct UserAgent {
+    account: Account,
+    /// The account's address of record in canonical form.
+    own: String,
+    anchor: TrustAnchor,
+    revocations: RevocationList,
+    wall: WallClock,
+    rng: Rng,
+    /// The host in this user agent's Via, which means nothing (RFC 7118, section 5).
+    sent_by: String,
+    flows: Vec<Flow>,
+    calls: BTreeMap<CallId, Call>,
+    last_call: u64,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
+    last_exchange: u64,
+    clients: BTreeMap<String, ClientEntry>,
+    servers: BTreeMap<String, ServerEntry>,
+    proofs: BTreeMap<Job, Proof>,
+    last_job: u64,
+    replays: Replays,
     outbox: Outbox<Output>,
+}
+
+#[derive(Debug)]
+struct Flow {
+    id: FlowId,
+    node: NodeId,
+    secure: bool,
 }
 
 impl UserAgent {
     /// A user agent that speaks for `account` and believes in `anchor`.
     #[must_use]
-    pub fn new(account: Account, anchor: TrustAnchor, wall: WallClock, rng: Rng) -> Self {
-        let _ = (account, anchor, wall, rng);
+    pub fn new(account: Account, anchor: TrustAnchor, wall: WallClock, mut rng: Rng) -> Self {
+        let mut sent_by = String::new();
+        for byte in rng.bytes::<6>() {
+            let _ = core::fmt::Write::write_fmt(&mut sent_by, format_args!("{byte:02x}"));
+        }
+        sent_by.push_str(".invalid");
         Self {
+            own: canonical(&account.uri),
+            account,
+            revocations: RevocationList::empty(anchor.overlay()),
+            anchor,
+            wall,
+            sent_by,
+            flows: Vec::new(),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            exchanges: BTreeMap::new(),
+            last_exchange: 0,
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            proofs: BTreeMap::new(),
+            last_job: 0,
+            replays: Replays::new(rng.bytes()),
+            rng,
             outbox: Outbox::default(),
         }
     }
@@ -283,71 +119,222 @@ impl UserAgent {
     /// Starts a call to the user `peer` (`sip:bob@example.org`).
     ///
     /// The INVITE leaves when there are both an [`offer`](Self::offer) and [`locations`](Self::locations), whichever
-    /// comes first, so that microphone and look-up run side by side.
+    /// comes first, so that microphone and look-up run side by side. A call beyond the limit ends at once with
+    /// [`EndReason::Busy`].
     pub fn call(&mut self, peer: &str, now: Instant) -> CallId {
-        let _ = (peer, now);
-        CallId(0)
-    }
-
-    /// Gives the SDP offer of an outgoing call.
-    pub fn offer(&mut self, call: CallId, sdp: String, now: Instant) {
-        let _ = (call, sdp, now);
-    }
-
-    /// Gives the verified locations of the peer, for a new call or after [`Event::LocationsWanted`]. None at all ends
-    /// a call that isn't answered yet with [`EndReason::Offline`].
-    pub fn locations(&mut self, call: CallId, targets: Vec<Target>, now: Instant) {
-        let _ = (call, targets, now);
-    }
-
-    /// Tells the caller that this device rings (180).
-    pub fn ring(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Answers an incoming call, or the peer's offer to renegotiate.
-    pub fn answer(&mut self, call: CallId, sdp: String, now: Instant) {
-        let _ = (call, sdp, now);
-    }
-
-    /// Refuses the peer's offer to renegotiate (488); the call goes on as it was.
-    pub fn refuse_offer(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Declines an incoming call for all devices of the user (603).
-    pub fn decline(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Says that this user is in another call (486).
-    pub fn busy(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
-    }
-
-    /// Says that an incoming call can't be taken with the media that this device has (488).
-    pub fn not_acceptable(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
+        let id = self.new_call(true, None, canonical(peer));
+        if self.in_progress() > MAXIMUM_CALLS {
+            self.end(id, EndReason::Busy, false, now);
+        } else if let Some(call) = self.calls.get_mut(&id) {
+            call.deadline = Some(now + call::NO_ANSWER);
+        }
+        id
     }
 
     /// Ends a call in any state: CANCEL, 603 or BYE as fits.
     pub fn hang_up(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
+        let Some(found) = self.calls.get_mut(&call) else {
+            return;
+        };
+        match found.phase {
+            Phase::Preparing | Phase::Calling => {
+                self.cancel_legs(call, None, "SIP;cause=487;text=\"Request Terminated\"", now);
+                self.end(call, EndReason::Cancelled, false, now);
+            }
+            Phase::Verifying | Phase::Alerting => self.decline(call, now),
+            Phase::Answered => {
+                found.bye_waits = true;
+                self.end(call, EndReason::HungUp, false, now);
+            }
+            Phase::Established => {
+                self.bye(call, "", now);
+                self.end(call, EndReason::HungUp, false, now);
+            }
+            Phase::Over => {}
+        }
     }
 
-    /// Sends a local candidate to the peer, as soon as a dialog allows.
-    pub fn candidate(&mut self, call: CallId, candidate: Candidate, now: Instant) {
-        let _ = (call, candidate, now);
+    /// Makes a call with a new Call-ID, or one that came.
+    fn new_call(&mut self, outgoing: bool, call_id: Option<String>, peer: String) -> CallId {
+        self.last_call += 1;
+        let id = CallId(self.last_call);
+        let call_id = call_id.unwrap_or_else(|| self.word());
+        let tag = self.word();
+        self.calls
+            .insert(id, Call::new(outgoing, call_id, tag, peer));
+        if self.calls.len() > MAXIMUM_REMEMBERED {
+            let over = self
+                .calls
+                .iter()
+                .find(|(_, call)| call.phase == Phase::Over);
+            if let Some(oldest) = over.map(|(id, _)| *id) {
+                self.forget(oldest);
+            }
+        }
+        id
     }
 
-    /// Says that no more local candidates come in this generation.
-    pub fn end_of_candidates(&mut self, call: CallId, now: Instant) {
-        let _ = (call, now);
+    fn in_progress(&self) -> usize {
+        let calls = self.calls.values();
+        calls.filter(|call| call.phase != Phase::Over).count()
     }
 
-    /// Offers to renegotiate an established call (re-INVITE with a fresh Identity): ICE restart, camera.
-    pub fn renegotiate(&mut self, call: CallId, sdp: String, now: Instant) {
-        let _ = (call, sdp, now);
+    /// Tells the end of a call, once, and lets what is under way run out.
+    fn end(&mut self, id: CallId, reason: EndReason, remote: bool, now: Instant) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if call.phase == Phase::Over {
+            return;
+        }
+        let told = call.phase != Phase::Verifying;
+        call.phase = Phase::Over;
+        call.deadline = None;
+        call.renegotiation = None;
+        call.verification = None;
+        call.forget = Some(now + call::LINGER);
+        if told {
+            self.outbox.push(Output::Event(Event::Ended {
+                call: id,
+                reason,
+                remote,
+            }));
+        }
+    }
+
+    fn forget(&mut self, id: CallId) {
+        self.calls.remove(&id);
+        self.forget_exchanges(id);
+        self.servers.retain(|_, entry| entry.call() != Some(id));
+        self.proofs.retain(|_, proof| proof.call() != id);
+    }
+
+    /// The Contact of this user agent: its GRUU and the super nodes by which it can be reached now.
+    fn contact(&self) -> String {
+        let mut contact = String::from("<");
+        contact.push_str(&self.own);
+        contact.push_str(";gr=");
+        let instance = self.account.instance;
+        let _ = core::fmt::Write::write_fmt(&mut contact, format_args!("{instance}>"));
+        for (at, flow) in self.flows.iter().enumerate() {
+            contact.push_str(if at == 0 { ";sn=\"" } else { "." });
+            let _ = core::fmt::Write::write_fmt(&mut contact, format_args!("{}", flow.node));
+        }
+        if !self.flows.is_empty() {
+            contact.push('"');
+        }
+        contact
+    }
+
+    /// Begins a request of a call: what every request has but Via and Route.
+    fn request(&self, call: &Call, method: Method, cseq: u32, target: &str, tag: &str) -> Composer {
+        let mut from = String::new();
+        if let Some(name) = &self.account.name {
+            from.push_str(&crate::header::quote(name));
+            from.push(' ');
+        }
+        for part in ["<", &self.own, ">;tag=", &call.local_tag] {
+            from.push_str(part);
+        }
+        let mut to = String::new();
+        for part in ["<", &call.peer, ">"] {
+            to.push_str(part);
+        }
+        if !tag.is_empty() {
+            to.push_str(";tag=");
+            to.push_str(tag);
+        }
+        let mut sequence = String::new();
+        let _ =
+            core::fmt::Write::write_fmt(&mut sequence, format_args!("{cseq} {}", method.as_str()));
+        Composer::request(method.as_str(), target)
+            .header("Max-Forwards", "70")
+            .header("From", &from)
+            .header("To", &to)
+            .header("Call-ID", &call.call_id)
+            .header("CSeq", &sequence)
+    }
+
+    /// A random word: a tag, a Call-ID, what follows the cookie in a branch.
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        base64::write_url(&self.rng.bytes::<12>(), &mut word);
+        word
+    }
+
+    fn branch(&mut self) -> String {
+        let mut branch = String::from("z9hG4bK");
+        branch.push_str(&self.word());
+        branch
+    }
+
+    fn receive(&mut self, flow: FlowId, bytes: Vec<u8>, now: Instant) {
+        if !self.flows.iter().any(|one| one.id == flow) {
+            return;
+        }
+        let misbehaved = match Message::parse(bytes) {
+            Ok(message) if message.is_request() => self.receive_request(flow, message, now),
+            Ok(message) => {
+                (!self.receive_response(&message, now)).then_some(Misbehaviour::StrayResponse)
+            }
+            Err(malformed) => {
+                if let Some(request) = malformed.request {
+                    let mut sentence = String::new();
+                    let _ = core::fmt::Write::write_fmt(
+                        &mut sentence,
+                        format_args!("{}", malformed.flaw),
+                    );
+                    let reply = call::Reply::new(malformed.flaw.status()).warning(&sentence);
+                    self.answer_once(flow, &request, &reply);
+                }
+                Some(Misbehaviour::Malformed)
+            }
+        };
+        if let Some(how) = misbehaved {
+            self.outbox
+                .push(Output::Event(Event::Misbehaved { flow, how }));
+        }
+    }
+
+    fn call_timeouts(&mut self, now: Instant) {
+        let due = self.calls.iter();
+        let due = due.filter(|(_, call)| call.poll_timeout().is_some_and(|at| at <= now));
+        let due: Vec<_> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            self.call_timeout(id, now);
+        }
+    }
+
+    fn call_timeout(&mut self, id: CallId, now: Instant) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(call.forget) {
+            self.forget(id);
+            return;
+        }
+        if passed(call.look_up) {
+            self.locations(id, Vec::new(), now);
+        }
+        self.invitation_timeout(id, now);
+        self.glare_timeout(id, now);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if passed(call.deadline) {
+            call.deadline = None;
+            match call.phase {
+                Phase::Preparing | Phase::Calling => {
+                    self.cancel_legs(id, None, "SIP;cause=408;text=\"Request Timeout\"", now);
+                    self.end(id, EndReason::NoAnswer, false, now);
+                }
+                Phase::Verifying | Phase::Alerting => {
+                    self.refuse(id, &call::Reply::new(480), EndReason::NoAnswer, false, now);
+                }
+                Phase::Answered | Phase::Established | Phase::Over => {}
+            }
+        }
     }
 }
 
@@ -356,11 +343,39 @@ impl Machine for UserAgent {
     type Output = Output;
 
     fn handle_input(&mut self, input: Input, now: Instant) {
-        let _ = (input, now);
+        match input {
+            Input::FlowUp {
+                flow,
+                super_node: node,
+                secure,
+            } => {
+                self.flows.retain(|one| one.id != flow);
+                self.flows.push(Flow {
+                    id: flow,
+                    node,
+                    secure,
+                });
+                self.resume(now);
+            }
+            Input::FlowDown { flow } => {
+                self.flows.retain(|one| one.id != flow);
+                self.fail_flow(flow, now);
+            }
+            Input::Received { flow, message } => self.receive(flow, message, now),
+            Input::Signed(signed) => self.signed(signed, now),
+            Input::Verified(verified) => self.verified(verified, now),
+            Input::Revocations(list) => self.revocations = list,
+            Input::Renewed(account) => {
+                self.own = canonical(&account.uri);
+                self.account = account;
+            }
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        self.exchange_timeouts(now);
+        self.server_timeouts(now);
+        self.call_timeouts(now);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -368,6 +383,15 @@ impl Machine for UserAgent {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let calls = self.calls.values().filter_map(Call::poll_timeout);
+        let exchanges = self.exchanges.values().filter_map(Exchange::poll_timeout);
+        let clients = self.clients.values().filter_map(ClientEntry::poll_timeout);
+        let servers = self.servers.values().filter_map(ServerEntry::poll_timeout);
+        calls.chain(exchanges).chain(clients).chain(servers).min()
     }
+}
+
+/// The canonical form of a user's URI; a text that is none stays, and matches nobody.
+fn canonical(uri: &str) -> String {
+    Uri::read(uri).map_or_else(|_| uri.into(), |uri| uri.address_of_record())
 }

@@ -20,7 +20,6 @@ use crate::header::{Address, Via};
 use crate::message::{Composer, Malformed, Message, Method, Name, Rewrite, decimal};
 use crate::uri::Uri;
 
-mod siphash;
 mod token;
 
 use token::Token;

@@ -17,6 +17,9 @@ pub mod status;
 
 mod agent;
 mod base64;
+mod identity;
+mod siphash;
+mod transaction;
 mod uri;
 
 pub use agent::{

@@ -12,10 +12,11 @@ use alloc::vec::Vec;
 
 use credential::NodeId;
 
-use super::{Source, siphash};
+use super::Source;
 use crate::FlowId;
 use crate::base64;
 use crate::message::Message;
+use crate::siphash;
 
 const COOKIE: &str = "z9hG4bK";
 const FLOW: u8 = 1;

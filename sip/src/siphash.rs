@@ -1,7 +1,7 @@
 //! SipHash-2-4, the keyed hash for short messages by Aumasson and Bernstein.
 
 /// Hashes the parts, one after the other, under a key.
-pub(super) fn hash(key: &[u8; 16], parts: &[&[u8]]) -> u64 {
+pub(crate) fn hash(key: &[u8; 16], parts: &[&[u8]]) -> u64 {
     let (k0, k1) = key.split_at(8);
     let word = |half: &[u8]| {
         half.iter()

@@ -1,0 +1,657 @@
+//! One request and all the paths by which it is sent.
+//!
+//! A request goes by one path; if nothing comes back in [`HEDGE`], or a refusal that speaks of the path (430, 503), or
+//! the flow breaks, the same request (equal CSeq, new branch) goes by the next. The receiver repeats its answer. When every
+//! path has failed, the layer above is asked for fresh locations, once.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::NodeId;
+use machine::Instant;
+
+use super::{CallId, Event, FlowId, Output, UserAgent};
+use crate::header::Via;
+use crate::message::{Composer, Message, Method, Name, Template};
+use crate::transaction::{Client, Due, Kind, earlier};
+
+/// How long a request waits for any response before it goes by a second path too.
+pub(super) const HEDGE: Duration = Duration::from_millis(500);
+/// How long an INVITE that a super node took (100) waits for a response of the device itself.
+const HEDGE_AFTER_TRYING: Duration = Duration::from_millis(2000);
+/// By how many paths one request may go.
+const MAXIMUM_ATTEMPTS: usize = 6;
+/// How long a request waits for a flow when there is none.
+const NO_FLOW: Duration = Duration::from_secs(32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ExchangeId(pub(super) u64);
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Invite {
+        leg: usize,
+    },
+    Reinvite {
+        dialog: usize,
+    },
+    Prack {
+        dialog: usize,
+    },
+    Info {
+        dialog: usize,
+        sent: usize,
+        end: bool,
+    },
+    Bye {
+        dialog: usize,
+    },
+}
+
+impl Purpose {
+    /// The dialog in which the request is sent.
+    pub(super) fn dialog(self) -> Option<usize> {
+        match self {
+            Self::Invite { .. } => None,
+            Self::Reinvite { dialog }
+            | Self::Prack { dialog }
+            | Self::Info { dialog, .. }
+            | Self::Bye { dialog } => Some(dialog),
+        }
+    }
+
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Invite { .. } | Self::Reinvite { .. } => Method::Invite,
+            Self::Prack { .. } => Method::Prack,
+            Self::Info { .. } => Method::Info,
+            Self::Bye { .. } => Method::Bye,
+        }
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) call: CallId,
+    pub(super) purpose: Purpose,
+    pub(super) cseq: u32,
+    template: Template,
+    routes: Vec<NodeId>,
+    /// A route set given by Record-Route, which stands above the own choice.
+    route_set: String,
+    tried: Vec<Path>,
+    /// The branches of the paths tried.
+    branches: Vec<String>,
+    open: Vec<String>,
+    /// The attempts that had a provisional response, which alone may be cancelled.
+    pub(super) proceeding: Vec<String>,
+    hedge: Option<Instant>,
+    /// Waits for a flow, until then.
+    stalled: Option<Instant>,
+    waits_for_locations: bool,
+    asked: bool,
+    failure: u16,
+    pub(super) done: bool,
+    /// Being cancelled, with this Reason.
+    pub(super) cancel: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Path {
+    route: Option<NodeId>,
+    flow: FlowId,
+}
+
+/// A client transaction and the exchange it belongs to (none for a CANCEL).
+#[derive(Debug)]
+pub(super) struct ClientEntry {
+    machine: Client,
+    exchange: Option<ExchangeId>,
+    flow: FlowId,
+    message: Vec<u8>,
+}
+
+impl ClientEntry {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.machine.poll_timeout()
+    }
+}
+
+impl Exchange {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        earlier(self.hedge, self.stalled)
+    }
+}
+
+impl UserAgent {
+    /// Sends a request. `routes` are the peer's super nodes; `route_set` overrides them.
+    pub(super) fn begin(
+        &mut self,
+        call: CallId,
+        purpose: Purpose,
+        cseq: u32,
+        template: Template,
+        (routes, route_set): (Vec<NodeId>, &[String]),
+        now: Instant,
+    ) -> ExchangeId {
+        self.last_exchange += 1;
+        let id = ExchangeId(self.last_exchange);
+        let exchange = Exchange {
+            call,
+            purpose,
+            cseq,
+            template,
+            routes,
+            route_set: route_set.join(", "),
+            tried: Vec::new(),
+            branches: Vec::new(),
+            open: Vec::new(),
+            proceeding: Vec::new(),
+            hedge: None,
+            stalled: None,
+            waits_for_locations: false,
+            asked: false,
+            failure: 503,
+            done: false,
+            cancel: None,
+        };
+        self.exchanges.insert(id, exchange);
+        self.advance(id, now);
+        id
+    }
+
+    /// Sends the request by the next path, if there is one; else sees what remains.
+    fn advance(&mut self, id: ExchangeId, now: Instant) {
+        let Some(exchange) = self.exchanges.get(&id) else {
+            return;
+        };
+        if exchange.done || exchange.cancel.is_some() {
+            return;
+        }
+        match self.next_path(exchange) {
+            Some(path) => self.attempt(id, path, now),
+            None => self.fail_if_idle(id, now),
+        }
+    }
+
+    /// The path least used so far; a flow that ends at the very super node is the best of equals.
+    fn next_path(&self, exchange: &Exchange) -> Option<Path> {
+        if exchange.tried.len() >= MAXIMUM_ATTEMPTS {
+            return None;
+        }
+        let by_set = [None];
+        let by_node: Vec<_> = exchange.routes.iter().copied().map(Some).collect();
+        let routes = if exchange.route_set.is_empty() && !by_node.is_empty() {
+            &by_node[..]
+        } else {
+            &by_set[..]
+        };
+        let tried = &exchange.tried;
+        let mut best = None;
+        for (place, route) in routes.iter().enumerate() {
+            for (order, flow) in self.flows.iter().enumerate() {
+                let path = Path {
+                    route: *route,
+                    flow: flow.id,
+                };
+                if tried.contains(&path) {
+                    continue;
+                }
+                let same_route = tried.iter().filter(|one| one.route == *route).count();
+                let same_flow = tried.iter().filter(|one| one.flow == flow.id).count();
+                let cost = (
+                    same_route,
+                    same_flow,
+                    place,
+                    *route != Some(flow.node),
+                    order,
+                );
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, path));
+                }
+            }
+        }
+        best.map(|(_, path)| path)
+    }
+
+    fn attempt(&mut self, id: ExchangeId, path: Path, now: Instant) {
+        let branch = self.branch();
+        let Some(flow) = self.flows.iter().find(|flow| flow.id == path.flow) else {
+            return;
+        };
+        let transport = if flow.secure { "WSS" } else { "WS" };
+        let via = Via::write(transport, &self.sent_by, &branch);
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        let route = match path.route {
+            Some(node) => Some(route_to(node)),
+            None => (!exchange.route_set.is_empty()).then(|| exchange.route_set.clone()),
+        };
+        let message = exchange.template.request(&via, route.as_deref());
+        exchange.tried.push(path);
+        exchange.branches.push(branch.clone());
+        exchange.open.push(branch.clone());
+        exchange.hedge = Some(now + HEDGE);
+        exchange.stalled = None;
+        let invite = exchange.purpose.method() == Method::Invite;
+        let kind = if invite { Kind::Invite } else { Kind::Other };
+        let entry = ClientEntry {
+            machine: Client::new(kind, true, now),
+            exchange: Some(id),
+            flow: path.flow,
+            message: message.clone(),
+        };
+        self.clients.insert(branch, entry);
+        self.outbox.push(Output::Send {
+            flow: path.flow,
+            message,
+        });
+    }
+
+    /// When nothing is open any more: waits for a flow, asks for locations, or gives up.
+    fn fail_if_idle(&mut self, id: ExchangeId, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        exchange.hedge = None;
+        if !exchange.open.is_empty() || exchange.done || exchange.waits_for_locations {
+            return;
+        }
+        if self.flows.is_empty() {
+            exchange.stalled.get_or_insert(now + NO_FLOW);
+            return;
+        }
+        let ours = exchange.cancel.is_none();
+        if ours && !exchange.asked && exchange.route_set.is_empty() {
+            exchange.asked = true;
+            exchange.waits_for_locations = true;
+            let call = exchange.call;
+            self.want_locations(call, now);
+            return;
+        }
+        self.give_up(id, now);
+    }
+
+    fn give_up(&mut self, id: ExchangeId, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        exchange.done = true;
+        exchange.stalled = None;
+        let status = exchange.failure;
+        self.concluded(id, status, None, now);
+    }
+
+    fn want_locations(&mut self, id: CallId, now: Instant) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && call.look_up.is_none()
+        {
+            call.look_up = Some(now + super::call::LOOK_UP);
+            self.outbox
+                .push(Output::Event(Event::LocationsWanted { call: id }));
+        }
+    }
+
+    /// Fresh locations came (or will not come): requests that waited for them go on. `routes_of` says where an
+    /// exchange may go now.
+    pub(super) fn relocate(
+        &mut self,
+        call: CallId,
+        routes_of: impl Fn(&Exchange) -> Option<Vec<NodeId>>,
+        now: Instant,
+    ) {
+        let waiting = self.exchanges.iter_mut();
+        let waiting = waiting.filter(|(_, one)| one.call == call && one.waits_for_locations);
+        let mut ready = Vec::new();
+        for (id, exchange) in waiting {
+            exchange.waits_for_locations = false;
+            let routes = routes_of(exchange).filter(|routes| !routes.is_empty());
+            ready.push((*id, routes.is_some()));
+            if let Some(routes) = routes {
+                exchange.routes = routes;
+                exchange.tried.clear();
+                exchange.branches.clear();
+            }
+        }
+        for (id, found) in ready {
+            if found {
+                self.advance(id, now)
+            } else {
+                self.give_up(id, now)
+            }
+        }
+    }
+
+    /// A flow came up: requests that had none go on.
+    pub(super) fn resume(&mut self, now: Instant) {
+        let stalled = self
+            .exchanges
+            .iter()
+            .filter(|(_, one)| one.stalled.is_some());
+        let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
+        for id in stalled {
+            if let Some(exchange) = self.exchanges.get_mut(&id) {
+                exchange.stalled = None;
+                exchange.tried.clear();
+                exchange.branches.clear();
+            }
+            self.advance(id, now);
+        }
+    }
+
+    /// A flow is gone: what was sent on it has failed (RFC 3261, section 17.1.4).
+    pub(super) fn fail_flow(&mut self, flow: FlowId, now: Instant) {
+        let lost = self.clients.iter().filter(|(_, entry)| entry.flow == flow);
+        let lost: Vec<_> = lost.map(|(branch, _)| branch.clone()).collect();
+        for branch in lost {
+            if let Some(entry) = self.clients.remove(&branch)
+                && let Some(id) = entry.exchange
+            {
+                self.attempt_failed(id, &branch, 503, now);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, id: ExchangeId, branch: &str, status: u16, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        let was_proceeding = exchange.proceeding.iter().any(|one| one == branch);
+        exchange.open.retain(|one| one != branch);
+        exchange.proceeding.retain(|one| one != branch);
+        exchange.failure = status;
+        if exchange.done {
+            return;
+        }
+        if exchange.cancel.is_some() {
+            // The CANCEL, if it was sent, may be lost with the path.
+            if exchange.open.is_empty() {
+                exchange.done = true;
+                self.cancel_was_lost(id, was_proceeding, now);
+            }
+            return;
+        }
+        self.advance(id, now);
+    }
+
+    /// A response came in. False if it belongs to nothing.
+    pub(super) fn receive_response(&mut self, message: &Message, now: Instant) -> bool {
+        let (Some(status), Some(via), Some(cseq)) =
+            (message.status(), message.via(), message.cseq())
+        else {
+            return false;
+        };
+        let key = client_key(via.branch().unwrap_or(""), cseq.method());
+        // More than one Via: it was never meant for this user agent (RFC 3261, section 8.1.3.3).
+        let Some(entry) = self
+            .clients
+            .get_mut(&key)
+            .filter(|_| message.list(Name::Via).nth(1).is_none())
+        else {
+            return false;
+        };
+        let received = entry.machine.receive(status, now);
+        let (exchange, flow) = (entry.exchange, entry.flow);
+        if received.acknowledge
+            && let Ok(request) = Message::parse(entry.message.clone())
+        {
+            let to = message.field(Name::To).unwrap_or("");
+            let ack = hop_by_hop(&request, Method::Ack, to).finish();
+            self.outbox.push(Output::Send { flow, message: ack });
+        }
+        if received.pass
+            && let Some(id) = exchange
+        {
+            self.response(id, &key, status, message, now);
+        }
+        self.expire_client(&key, now);
+        true
+    }
+
+    fn response(
+        &mut self,
+        id: ExchangeId,
+        branch: &str,
+        status: u16,
+        message: &Message,
+        now: Instant,
+    ) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        if status < 200 {
+            let first = !exchange.proceeding.iter().any(|one| one == branch);
+            if first {
+                exchange.proceeding.push(branch.into());
+            }
+            if exchange.cancel.is_some() {
+                if first {
+                    self.send_cancel(id, branch, now);
+                }
+            } else if status == 100 {
+                exchange.hedge = exchange.hedge.map(|at| at.max(now + HEDGE_AFTER_TRYING));
+            } else {
+                exchange.hedge = None;
+            }
+            self.provisional(id, status, message, now);
+            return;
+        }
+        exchange.open.retain(|one| one != branch);
+        exchange.proceeding.retain(|one| one != branch);
+        if exchange.done && !(200..300).contains(&status) {
+            return;
+        }
+        if matches!(status, 430 | 503 | 408) && exchange.cancel.is_none() {
+            exchange.failure = status;
+            self.advance(id, now);
+            return;
+        }
+        exchange.done = true;
+        exchange.hedge = None;
+        self.prefer_path(id, branch);
+        self.concluded(id, status, Some(message), now);
+    }
+
+    /// What a second path brought about goes by that path first from now on.
+    fn prefer_path(&mut self, id: ExchangeId, branch: &str) {
+        let Some(exchange) = self.exchanges.get(&id) else {
+            return;
+        };
+        let place = exchange.branches.iter().position(|one| one == branch);
+        let Some(place) = place.filter(|place| *place > 0) else {
+            return;
+        };
+        let path = exchange.tried[place];
+        self.flows.sort_by_key(|flow| flow.id != path.flow);
+        let call = self.calls.get_mut(&exchange.call);
+        if let Some(dialog) = exchange.purpose.dialog()
+            && let Some(dialog) = call.and_then(|call| call.dialogs.get_mut(dialog))
+        {
+            dialog.routes.sort_by_key(|node| Some(*node) != path.route);
+        }
+    }
+
+    /// Sends a request that gets no response: the ACK of an answer. Each copy goes by another path.
+    pub(super) fn send_once(
+        &mut self,
+        template: &Template,
+        routes: &[NodeId],
+        route_set: &[String],
+        copy: usize,
+    ) {
+        if self.flows.is_empty() {
+            return;
+        }
+        let route = if !route_set.is_empty() {
+            Some(route_set.join(", "))
+        } else if routes.is_empty() {
+            None
+        } else {
+            Some(route_to(routes[copy % routes.len()]))
+        };
+        let branch = self.branch();
+        let flow = &self.flows[copy % self.flows.len()];
+        let via = Via::write(
+            if flow.secure { "WSS" } else { "WS" },
+            &self.sent_by,
+            &branch,
+        );
+        let (flow, message) = (flow.id, template.request(&via, route.as_deref()));
+        self.outbox.push(Output::Send { flow, message });
+    }
+
+    /// Sends the request by one more path although the first has answered: then the answer finds its way even if a
+    /// super node dies while the phone rings.
+    pub(super) fn second_path(&mut self, id: ExchangeId, now: Instant) {
+        if let Some(exchange) = self.exchanges.get(&id)
+            && exchange.tried.len() == 1
+            && !exchange.done
+            && exchange.cancel.is_none()
+            && let Some(path) = self.next_path(exchange)
+        {
+            self.attempt(id, path, now);
+            if let Some(exchange) = self.exchanges.get_mut(&id) {
+                exchange.hedge = None;
+            }
+        }
+    }
+
+    /// Cancels an INVITE in all its attempts; in those that had no response yet, when it comes (RFC 3261, 9.1).
+    pub(super) fn cancel(&mut self, id: ExchangeId, reason: &str, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        if exchange.done || exchange.cancel.is_some() {
+            return;
+        }
+        exchange.cancel = Some(reason.into());
+        exchange.hedge = None;
+        exchange.stalled = None;
+        exchange.waits_for_locations = false;
+        if exchange.open.is_empty() {
+            exchange.done = true;
+        }
+        for branch in exchange.proceeding.clone() {
+            self.send_cancel(id, &branch, now);
+        }
+    }
+
+    fn send_cancel(&mut self, id: ExchangeId, branch: &str, now: Instant) {
+        let reason = self
+            .exchanges
+            .get(&id)
+            .and_then(|exchange| exchange.cancel.clone());
+        let key = client_key(branch, Method::Cancel);
+        if self.clients.contains_key(&key) {
+            return;
+        }
+        let Some(entry) = self.clients.get(branch) else {
+            return;
+        };
+        let Ok(request) = Message::parse(entry.message.clone()) else {
+            return;
+        };
+        let to = request.field(Name::To).unwrap_or("");
+        let composer = hop_by_hop(&request, Method::Cancel, to);
+        let message = composer
+            .header("Reason", reason.as_deref().unwrap_or(""))
+            .finish();
+        let flow = entry.flow;
+        let entry = ClientEntry {
+            machine: Client::new(Kind::Other, true, now),
+            exchange: None,
+            flow,
+            message: message.clone(),
+        };
+        self.clients.insert(key, entry);
+        self.outbox.push(Output::Send { flow, message });
+    }
+
+    /// Does what is due in exchanges and client transactions.
+    pub(super) fn exchange_timeouts(&mut self, now: Instant) {
+        let due = self.clients.iter();
+        let due = due.filter(|(_, entry)| entry.poll_timeout().is_some_and(|at| at <= now));
+        let due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
+        for key in due {
+            self.expire_client(&key, now);
+        }
+        let due = self.exchanges.iter();
+        let due = due.filter(|(_, one)| one.poll_timeout().is_some_and(|at| at <= now));
+        let due: Vec<_> = due.map(|(id, one)| (*id, one.stalled.is_some())).collect();
+        for (id, stalled) in due {
+            if stalled {
+                self.give_up(id, now)
+            } else {
+                self.advance(id, now)
+            }
+        }
+    }
+
+    fn expire_client(&mut self, key: &str, now: Instant) {
+        let Some(entry) = self.clients.get_mut(key) else {
+            return;
+        };
+        match entry.machine.handle_timeout(now) {
+            None => {}
+            Some(Due::Again) => {
+                let (flow, message) = (entry.flow, entry.message.clone());
+                self.outbox.push(Output::Send { flow, message });
+            }
+            Some(Due::Over) => {
+                self.clients.remove(key);
+            }
+            Some(Due::TimedOut) => {
+                let exchange = entry.exchange;
+                self.clients.remove(key);
+                if let Some(id) = exchange {
+                    self.attempt_failed(id, key, 408, now);
+                }
+            }
+        }
+    }
+
+    /// Forgets the exchanges of a call.
+    pub(super) fn forget_exchanges(&mut self, call: CallId) {
+        self.exchanges.retain(|_, exchange| exchange.call != call);
+        let exchanges = &self.exchanges;
+        self.clients
+            .retain(|_, entry| entry.exchange.is_none_or(|id| exchanges.contains_key(&id)));
+    }
+}
+
+/// The Route that leads to a super node.
+pub(super) fn route_to(node: NodeId) -> String {
+    let mut route = String::from("<sip:");
+    route.push_str(&node.host());
+    route.push_str(";lr>");
+    route
+}
+
+fn client_key(branch: &str, method: Method) -> String {
+    let mut key = String::from(branch);
+    if method == Method::Cancel {
+        key.push_str(" CANCEL");
+    }
+    key
+}
+
+/// A request that goes exactly where `request` went, in the same transaction (RFC 3261, 9.1 and 17.1.1.3).
+fn hop_by_hop(request: &Message, method: Method, to: &str) -> Composer {
+    let mut composer = Composer::request(method.as_str(), request.request_uri());
+    for name in [Name::Via, Name::Route, Name::MaxForwards, Name::From] {
+        for value in request.fields(name) {
+            composer = composer.header(name.as_str(), value);
+        }
+    }
+    composer = composer
+        .header("To", to)
+        .header("Call-ID", request.call_id());
+    let mut cseq = String::new();
+    let number = request.cseq().map_or(0, |cseq| cseq.number);
+    let _ = core::fmt::Write::write_fmt(&mut cseq, format_args!("{number} {}", method.as_str()));
+    composer.header("CSeq", &cseq)
+}

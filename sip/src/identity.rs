@@ -1,0 +1,275 @@
+//! Who calls, proved end to end (RFC 8224), and the DTLS fingerprints he vouches for.
+//!
+//! ```text
+//! Identity: base64url(header) "." base64url(payload) "." base64url(r | s) ";info=<" orig ">;alg=ES256"
+//! header   {"alg":"ES256","typ":"passport","x5c":["<certificate, base64>"]}
+//! payload  {"dest":{"uri":["sip:bob@example.org"]},"iat":1795400000,"jti":"<Call-ID>/<number>",
+//!           "mky":[{"alg":"sha-256","dig":"AB12.."}],"orig":{"uri":"sip:alice@example.org"},"rcd":{"nam":"Alice"}}
+//! ```
+//! The certificate travels in the header (`x5c`), so nothing is ever fetched: `x5u` and `info` are not followed, and
+//! `info` must repeat the signed caller. `jti` ties the token to its call; `rcd` (RFC 9795) keeps the display name
+//! from being changed on the way, yet it remains the caller's own claim.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use credential::{Certificate, Check, Refusal, RevocationList, Signature, TrustAnchor};
+
+use crate::base64;
+use crate::message::{Message, Name};
+use crate::sdp::{Description, Fingerprint};
+use crate::uri::Uri;
+
+mod json;
+mod replay;
+
+use json::Value;
+pub(crate) use replay::Replays;
+
+/// How far a token's `iat` may be from the own clock, in seconds (RFC 8224, section 6.2, recommends 60).
+pub(crate) const FRESH: u64 = 60;
+const MAXIMUM: usize = 8_192;
+const MAXIMUM_NAME: usize = 128;
+
+/// What a caller signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) orig: String,
+    pub(crate) dest: String,
+    /// Seconds since 1970.
+    pub(crate) iat: u64,
+    pub(crate) request: String,
+    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub(crate) name: Option<String>,
+}
+
+/// Why an Identity is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdentityError {
+    /// There is none (428).
+    Missing,
+    /// It does not follow its form, or its signature is wrong (438).
+    Invalid,
+    /// It speaks of another caller, callee, request or key than the message (438).
+    Mismatch,
+    /// Its certificate does not count here (437).
+    Credential(Refusal),
+    /// Its certificate can't be read (437).
+    Unreadable,
+    /// It is too old, or of the future (403).
+    Stale,
+    /// It was used before (403).
+    Replayed,
+}
+
+impl IdentityError {
+    /// The status of the refusal and its sentence (RFC 8224, section 6.2.2).
+    pub(crate) fn answer(self) -> (u16, &'static str) {
+        match self {
+            Self::Missing => (428, "the call is not signed by its caller"),
+            Self::Invalid => (438, "the caller's signature does not hold"),
+            Self::Mismatch => (438, "what the caller signed is not what the request says"),
+            Self::Credential(Refusal::Expired) => (437, "the caller's certificate has expired"),
+            Self::Credential(Refusal::Revoked) => (437, "the caller's certificate was revoked"),
+            Self::Credential(_) => (437, "the caller's certificate does not count here"),
+            Self::Unreadable => (437, "the caller's certificate can't be read"),
+            Self::Stale => (403, "stale date: the clocks differ by more than a minute"),
+            Self::Replayed => (403, "the signature was used before"),
+        }
+    }
+}
+
+/// What [`read`] found, complete but for the two signatures.
+#[derive(Debug, Clone)]
+pub(crate) struct Presented {
+    pub(crate) certificate: Certificate,
+    pub(crate) claims: Claims,
+    signed: String,
+    signature: Signature,
+}
+
+/// The name of a token: the Call-ID it serves for, and a number that makes it unique.
+pub(crate) fn request_name(call_id: &str, number: u64) -> String {
+    let mut name = String::from(call_id);
+    let _ = core::fmt::Write::write_fmt(&mut name, format_args!("/{number}"));
+    name
+}
+
+/// Writes what is to be signed.
+pub(crate) fn signing_input(claims: &Claims, certificate: &[u8]) -> String {
+    let mut encoded = String::new();
+    base64::write_plain(certificate, &mut encoded);
+    let mut header = String::from(r#"{"alg":"ES256","typ":"passport","x5c":[""#);
+    header.push_str(&encoded);
+    header.push_str("\"]}");
+
+    let mut payload = String::from(r#"{"dest":{"uri":["#);
+    json::write(&claims.dest, &mut payload);
+    let _ = core::fmt::Write::write_fmt(&mut payload, format_args!("]}},\"iat\":{}", claims.iat));
+    payload.push_str(",\"jti\":");
+    json::write(&claims.request, &mut payload);
+    payload.push_str(",\"mky\":[");
+    for (at, one) in claims.fingerprints.iter().enumerate() {
+        payload.push_str(if at == 0 { "{\"alg\":" } else { ",{\"alg\":" });
+        json::write(&one.algorithm, &mut payload);
+        payload.push_str(",\"dig\":");
+        json::write(&one.plain_digits(), &mut payload);
+        payload.push('}');
+    }
+    payload.push_str("],\"orig\":{\"uri\":");
+    json::write(&claims.orig, &mut payload);
+    payload.push('}');
+    if let Some(name) = &claims.name {
+        payload.push_str(",\"rcd\":{\"nam\":");
+        json::write(name, &mut payload);
+        payload.push('}');
+    }
+    payload.push('}');
+
+    let mut input = String::with_capacity((header.len() + payload.len()) / 3 * 4 + 8);
+    base64::write_url(header.as_bytes(), &mut input);
+    input.push('.');
+    base64::write_url(payload.as_bytes(), &mut input);
+    input
+}
+
+/// Puts the header's value together.
+pub(crate) fn write(input: &str, signature: &Signature, orig: &str) -> String {
+    let mut value = String::from(input);
+    value.push('.');
+    base64::write_url(signature.as_bytes(), &mut value);
+    value.push_str(&parameters(orig));
+    value
+}
+
+fn parameters(orig: &str) -> String {
+    let mut text = String::from(";info=<");
+    text.push_str(orig);
+    text.push_str(">;alg=ES256");
+    text
+}
+
+/// Reads a header's value, without judging what it claims.
+pub(crate) fn read(value: &str) -> Result<Presented, IdentityError> {
+    use IdentityError::{Invalid, Unreadable};
+    if value.len() > MAXIMUM {
+        return Err(Invalid);
+    }
+    let (token, rest) = value.split_at(value.find(';').ok_or(Invalid)?);
+    let (signed, signature) = token.rsplit_once('.').ok_or(Invalid)?;
+    let (header, payload) = signed.split_once('.').ok_or(Invalid)?;
+    let signature = base64::read_url(signature).ok_or(Invalid)?;
+    let signature = Signature::from_slice(&signature).ok_or(Invalid)?;
+    let header = json::read(&base64::read_url(header).ok_or(Invalid)?).ok_or(Invalid)?;
+    let payload = json::read(&base64::read_url(payload).ok_or(Invalid)?).ok_or(Invalid)?;
+    let claims = read_claims(&payload).ok_or(Invalid)?;
+    let known = header.text("alg") == Some("ES256") && header.text("typ") == Some("passport");
+    let plain = header.member("crit").is_none() && header.member("ppt").is_none();
+    if !known || !plain || rest != parameters(&claims.orig) {
+        return Err(Invalid);
+    }
+    let chain = header.member("x5c").and_then(Value::array).ok_or(Invalid)?;
+    let [Value::Text(leaf)] = chain else {
+        return Err(Invalid);
+    };
+    let leaf = base64::read_plain(leaf).ok_or(Unreadable)?;
+    Ok(Presented {
+        certificate: Certificate::read(&leaf).map_err(|_| Unreadable)?,
+        claims,
+        signed: signed.into(),
+        signature,
+    })
+}
+
+fn read_claims(payload: &Value) -> Option<Claims> {
+    let [Value::Text(dest)] = payload.member("dest")?.member("uri")?.array()? else {
+        return None;
+    };
+    let mut fingerprints = Vec::new();
+    for key in payload.member("mky")?.array()? {
+        let one = Fingerprint::read_plain(key.text("alg")?, key.text("dig")?)?;
+        fingerprints.push(one);
+    }
+    fingerprints.sort();
+    let name = payload.member("rcd").and_then(|rcd| rcd.text("nam"));
+    Some(Claims {
+        orig: payload.member("orig")?.text("uri")?.into(),
+        dest: dest.clone(),
+        iat: payload.member("iat")?.number()?,
+        request: payload.text("jti")?.into(),
+        fingerprints,
+        name: name.map(clean).filter(|name| !name.is_empty()),
+    })
+}
+
+/// A name as it may be shown: bounded, without control characters and without marks that turn the direction of text.
+fn clean(name: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut text = String::new();
+    for character in name.chars().filter(|c| !hidden(*c)) {
+        if text.len() + character.len_utf8() > MAXIMUM_NAME {
+            break;
+        }
+        text.push(character);
+    }
+    String::from(text.trim())
+}
+
+impl Presented {
+    /// Reads the Identity of a request and makes every check but the two signatures: caller, callee, request, keys,
+    /// date, certificate. `wall` is in milliseconds.
+    pub(crate) fn check(
+        request: &Message,
+        description: &Description,
+        anchor: &TrustAnchor,
+        revocations: &RevocationList,
+        wall: u64,
+    ) -> Result<(Self, [Check; 2]), IdentityError> {
+        let presented = read(
+            request
+                .field(Name::Identity)
+                .ok_or(IdentityError::Missing)?,
+        )?;
+        let claims = &presented.claims;
+        if (wall / 1000).abs_diff(claims.iat) > FRESH {
+            return Err(IdentityError::Stale);
+        }
+        let names = |address: Option<crate::header::Address<'_>>, claim: &str| {
+            let uri = address.and_then(|address| Uri::read(address.uri).ok());
+            uri.is_some_and(|uri| uri.address_of_record() == claim)
+        };
+        let call = claims.request.rsplit_once('/').map(|(call, _)| call);
+        let same = names(request.from(), &claims.orig)
+            && names(request.to(), &claims.dest)
+            && call == Some(request.call_id())
+            && !claims.fingerprints.is_empty()
+            && description.fingerprints() == claims.fingerprints
+            && description.check(&claims.fingerprints).is_ok();
+        if !same {
+            return Err(IdentityError::Mismatch);
+        }
+        if presented
+            .certificate
+            .user()
+            .is_none_or(|(uri, _)| uri != claims.orig)
+        {
+            return Err(IdentityError::Mismatch);
+        }
+        let issued = anchor.admit(&presented.certificate, wall, revocations);
+        let issued = issued.map_err(IdentityError::Credential)?;
+        let signed = Check {
+            key: presented.certificate.public_key(),
+            message: presented.signed.as_bytes().to_vec(),
+            signature: presented.signature,
+        };
+        Ok((presented, [issued, signed]))
+    }
+
+    /// What must not be seen twice.
+    pub(crate) fn signed(&self) -> &str {
+        &self.signed
+    }
+}

@@ -1,0 +1,5 @@
+//! Calls between user agents through super nodes' edges, in virtual time.
+
+mod authority;
+mod basic;
+mod network;
