@@ -30,6 +30,11 @@ const line = new Line(new Phone({ origin: location.origin }));
 const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, wakeful, settings, keepForOffline]
   .map((view) => view(line));
 
+/** What a stranger did to the network, and the network coped with: nothing for its user to do. @type {Set<string>} */
+const UNSEEN = new Set(['bad-frame', 'bad-sip', 'super-node-refused', 'record-refused']);
+/** What the banner says already. @type {Set<string>} */
+const UNREACHABLE = new Set(['network', 'no-super-node']);
+
 /** @type {string} */
 let seen = '';
 
@@ -57,12 +62,14 @@ function draw() {
 
 /** What is wrong with the line, above controls that go on working. */
 function drawBanner() {
-  const { phone, state, tabbed } = line;
-  const lost = tabbed ? 'problem.other-tab' : line.live && state === 'reconnecting' ? 'call.reconnecting' : phone.state === 'reconnecting' ? 'reconnecting' : '';
+  const { state, tabbed } = line;
+  const lost = tabbed ? 'problem.other-tab' : line.live && state === 'reconnecting' ? 'call.reconnecting' : phoneIsLost() ? 'reconnecting' : '';
   show(element('banner'), lost !== '');
   show(button('use-here'), tabbed);
   write(element('banner-text'), lost && say(lost));
 }
+
+const phoneIsLost = () => line.phone.state === 'reconnecting';
 
 /** Whoever uses keys or a screen reader lands in the part that has just appeared.
  * @param {string} to @param {string} from */
@@ -81,7 +88,9 @@ line.phone.addEventListener('associations', (event) => {
 });
 line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
   mark(document.body, 'data-problem', code);
-  if (!line.tabbed) toast.problem(code, { detail });
+  console.info('problem:', code, detail);
+  const told = line.tabbed || phoneIsLost() && UNREACHABLE.has(code);
+  if (!told && !UNSEEN.has(code)) toast.problem(code, { detail });
 });
 setTimeout(() => show(element('waiting-slow'), true), 8_000);
 try {

@@ -1,7 +1,7 @@
 // @ts-check
 // German.
 
-/** @type {Partial<typeof import('./sentences-en.js').english>} */
+/** @type {Record<keyof typeof import('./sentences-en.js').english, string>} */
 export const german = {
   'welcome.title': 'Nur ihr beide in der Leitung.',
   'welcome.what': 'Partyline telefoniert von Browser zu Browser: Ton und Bild gehen verschlüsselt direkt zwischen euch beiden.',
@@ -135,6 +135,8 @@ export const german = {
   'problem.no-microphone': 'Kein Mikrofon gefunden; schließe eines an und versuche es noch einmal.',
   'problem.permission-refused': 'Der Browser hält Mikrofon oder Kamera geschlossen; erlaube sie und versuche es noch einmal.',
   'problem.camera': 'Die Kamera ging nicht an; prüfe, ob ein anderes Programm sie benutzt.',
+  'problem.signed-out': 'Du bist hier abgemeldet; melde dich zuerst an.',
+  'problem.identity-refused': 'Jemand hat angerufen, ohne zu beweisen, wer er ist, darum hat nichts geklingelt.',
   'problem.bad-name': 'Dieser Name kann nicht angerufen werden; prüfe die Schreibweise.',
   'problem.other': 'Etwas ist schiefgegangen; lade die Seite neu und versuche es noch einmal.',
   'problem.useHere': 'Hier benutzen',

@@ -134,6 +134,8 @@ export const english = {
   'problem.no-microphone': 'No microphone was found; plug one in, then try again.',
   'problem.permission-refused': 'The browser keeps the microphone or camera closed; allow it, then try again.',
   'problem.camera': 'The camera didn’t open; check that no other program uses it.',
+  'problem.signed-out': 'You are signed out here; sign in first.',
+  'problem.identity-refused': 'Somebody called without proving who they are, so nothing rang.',
   'problem.bad-name': 'This name can’t be called; check how it is written.',
   'problem.other': 'Something went wrong; reload the page and try again.',
   'problem.useHere': 'Use it here',
