@@ -6,6 +6,7 @@ import { howToAllow } from './guide.js';
 import { meter } from './meter.js';
 import { constraints, recall, remember } from './preferences.js';
 import { languages, say, speak } from './sentences.js';
+import { play } from './tones.js';
 
 /** @param {import('./line.js').Line} line */
 export function settings(line) {
@@ -143,7 +144,6 @@ function choice(value, text) {
 
 /** Two notes through the chosen speaker. */
 async function chime() {
-  const { play } = await import('./tones.js');
   const context = new AudioContext();
   const out = context.createMediaStreamDestination();
   const player = new Audio();
