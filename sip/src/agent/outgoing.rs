@@ -34,8 +34,9 @@ impl UserAgent {
         }
     }
 
-    /// Gives the verified locations of the peer, for a new call or after [`Event::LocationsWanted`]. None at all ends
-    /// a call that isn't answered yet with [`EndReason::Offline`].
+    /// Gives the verified locations of the peer, for a new call, after [`Event::LocationsWanted`], or when more or newer
+    /// ones turn up: devices that don't ring yet are called too. None at all ends a call that isn't answered yet with
+    /// [`EndReason::Offline`].
     pub fn locations(&mut self, call: CallId, mut targets: Vec<Target>, now: Instant) {
         let Some(found) = self.calls.get_mut(&call) else {
             return;
@@ -68,6 +69,13 @@ impl UserAgent {
                 .find(|one| Some(one.instance) == dialog.instance);
             if let Some(target) = target {
                 dialog.routes = target.routes.clone();
+            }
+        }
+        if found.phase == Phase::Calling {
+            let further = targets.iter();
+            let further = further.filter(|one| !instances.contains(&Some(one.instance)));
+            for target in further.take(MAXIMUM_LEGS.saturating_sub(instances.len())) {
+                self.start_leg(call, target.clone(), now);
             }
         }
         let routes_of = |exchange: &super::Exchange| {
