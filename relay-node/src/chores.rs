@@ -1,0 +1,282 @@
+//! What a super node does on the side: it reports itself to the bootstrap servers, looks for further members there,
+//! fetches revocations, renews its certificate, and remembers its peers for the next start.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use credential::{NodeId, RevocationList};
+use login_server::wire::{Report, SuperNodes, report_text};
+use p2psip::SuperNodeInput;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::client::{Client, ClientError};
+use crate::clock::Clock;
+use crate::config::{Origin, SuperNode};
+use crate::crypto;
+use crate::driver::{Arrival, Status};
+use crate::enrol;
+use crate::identity::{Identity, Vault};
+
+const REPORT: Duration = Duration::from_secs(20);
+/// While the node knows nobody else it asks more often.
+const LONELY: Duration = Duration::from_secs(2);
+const LONELY_TIMES: u32 = 15;
+/// Each so many reports, look for members that are in no table here: the other half of a split.
+const LOOK_EVERY: u32 = 15;
+const REVOCATIONS: Duration = Duration::from_secs(60);
+const RENEWAL_RETRY: Duration = Duration::from_secs(10 * 60);
+const RENEWAL_CHECK: Duration = Duration::from_secs(60 * 60);
+/// Super nodes remembered for the next start, and most taken from one bootstrap server.
+const REMEMBERED: usize = 64;
+
+/// A super node to join by, as kept in `peers.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Peer {
+    node: String,
+    quic: String,
+}
+
+/// What all chores need.
+#[derive(Clone)]
+pub(crate) struct Chores {
+    pub(crate) config: SuperNode,
+    pub(crate) clock: Clock,
+    pub(crate) client: Client,
+    pub(crate) vault: Vault,
+    pub(crate) arrivals: mpsc::Sender<Arrival>,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+impl Chores {
+    /// Starts them all. They end with the process.
+    pub(crate) fn start(
+        self,
+        identity: watch::Sender<Identity>,
+        revocations: watch::Receiver<RevocationList>,
+    ) {
+        let current = identity.subscribe();
+        tokio::spawn(self.clone().report(current.clone()));
+        tokio::spawn(self.clone().fetch_revocations(current, revocations.clone()));
+        tokio::spawn(self.clone().keep_revocations(revocations));
+        tokio::spawn(self.clone().remember());
+        tokio::spawn(self.renew(identity));
+    }
+
+    async fn report(self, identity: watch::Receiver<Identity>) {
+        let mut rounds = 0_u32;
+        loop {
+            let current = identity.borrow().clone();
+            self.report_once(&current).await;
+            let lonely = self.status.borrow().members.len() < 2;
+            if lonely || rounds.is_multiple_of(LOOK_EVERY) {
+                let found = listed(&self.client, &self.config.bootstrap(), current.node).await;
+                if !found.is_empty() {
+                    let seeds = SuperNodeInput::Seeds(found);
+                    if self.arrivals.send(Arrival::Fact(seeds)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            rounds = rounds.saturating_add(1);
+            let hurry = lonely && rounds < LONELY_TIMES;
+            sleep(if hurry { LONELY } else { REPORT }).await;
+        }
+    }
+
+    async fn report_once(&self, identity: &Identity) {
+        let (timestamp, ws) = (self.clock.wall(), self.config.url.websocket());
+        let quic = self.config.quic_public();
+        let overlay = identity.anchor.overlay().to_string();
+        let text = report_text(&overlay, timestamp, &ws, &quic);
+        let report = Report {
+            certificate: STANDARD.encode(identity.certificate.der()),
+            timestamp,
+            ws,
+            quic,
+            signature: STANDARD.encode(identity.key.sign(text.as_bytes()).0),
+        };
+        for server in self.config.bootstrap() {
+            if let Err(error) = self.client.send(&server, "/super-nodes", &report).await {
+                tracing::warn!(%server, "not reported: the bootstrap server {error}");
+            }
+        }
+    }
+
+    async fn fetch_revocations(
+        self,
+        identity: watch::Receiver<Identity>,
+        known: watch::Receiver<RevocationList>,
+    ) {
+        loop {
+            let anchor = identity.borrow().anchor.clone();
+            match self.client.fetch(&self.config.login, "/revocations").await {
+                Ok(bytes) => {
+                    if let Some(list) = RevocationList::read(&bytes)
+                        && list.number() > known.borrow().number()
+                        && anchor.admit_revocations(&list).is_ok()
+                    {
+                        let fact = Arrival::Fact(SuperNodeInput::Revocations(list));
+                        if self.arrivals.send(fact).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(ClientError::Refused(status, _)) if status.as_u16() == 404 => {}
+                Err(error) => tracing::debug!("revocations: the login server {error}"),
+            }
+            sleep(REVOCATIONS).await;
+        }
+    }
+
+    /// Keeps what the machine has verified for the next start.
+    async fn keep_revocations(self, mut verified: watch::Receiver<RevocationList>) {
+        while verified.changed().await.is_ok() {
+            let bytes = verified.borrow_and_update().to_bytes();
+            if let Err(error) = self.vault.write("revocations.bin", &bytes, 0o644) {
+                tracing::warn!("revocations not kept: {error}");
+            }
+        }
+    }
+
+    async fn remember(mut self) {
+        while self.status.changed().await.is_ok() {
+            let peers = {
+                let status = self.status.borrow_and_update();
+                let known = status
+                    .members
+                    .iter()
+                    .filter_map(|(node, _)| status.addresses.get_key_value(node));
+                let peer = |(node, quic): (&NodeId, &String)| Peer {
+                    node: node.to_string(),
+                    quic: quic.clone(),
+                };
+                known.take(REMEMBERED).map(peer).collect::<Vec<_>>()
+            };
+            if peers.is_empty() {
+                // The last ones known are worth more than nobody.
+                continue;
+            }
+            let Ok(text) = serde_json::to_vec_pretty(&peers) else {
+                continue;
+            };
+            if let Err(error) = self.vault.write("peers.json", &text, 0o644) {
+                tracing::warn!("peers not remembered: {error}");
+            }
+        }
+    }
+
+    async fn renew(self, identity: watch::Sender<Identity>) {
+        loop {
+            let current = identity.borrow().clone();
+            let wait = enrol::until_half_life(&current, self.clock.wall());
+            if !wait.is_zero() {
+                sleep(wait.min(RENEWAL_CHECK)).await;
+                continue;
+            }
+            let Self {
+                config,
+                vault,
+                client,
+                clock,
+                ..
+            } = &self;
+            match enrol::renew(config, vault, client, clock, &current).await {
+                Ok(renewed) => {
+                    tracing::info!(
+                        until = renewed.certificate.not_after(),
+                        "certificate renewed"
+                    );
+                    let fact = Arrival::Renewed(
+                        Box::new(renewed.certificate.clone()),
+                        Box::new(renewed.statement),
+                    );
+                    identity.send_replace(renewed);
+                    if self.arrivals.send(fact).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("certificate not renewed yet: {error}");
+                    sleep(RENEWAL_RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// The super nodes to join by: those remembered, or else those that a bootstrap server names (draft §5.1).
+pub(crate) async fn seeds(
+    vault: &Vault,
+    client: &Client,
+    servers: &[Origin],
+    own: NodeId,
+) -> Vec<(NodeId, String)> {
+    let remembered: Vec<Peer> = vault
+        .read("peers.json")
+        .ok()
+        .flatten()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let remembered: Vec<_> = remembered
+        .into_iter()
+        .filter_map(|peer| Some((peer.node.parse().ok()?, peer.quic)))
+        .filter(|(node, _)| *node != own)
+        .take(REMEMBERED)
+        .collect();
+    if remembered.is_empty() {
+        listed(client, servers, own).await
+    } else {
+        remembered
+    }
+}
+
+/// The newest revocation list that was kept, if the authority signed it.
+pub(crate) fn kept_revocations(vault: &Vault, identity: &Identity) -> RevocationList {
+    vault
+        .read("revocations.bin")
+        .ok()
+        .flatten()
+        .and_then(|bytes| RevocationList::read(&bytes))
+        .filter(|list| {
+            identity
+                .anchor
+                .admit_revocations(list)
+                .is_ok_and(|check| crypto::verify(&check.key, &check.message, &check.signature))
+        })
+        .unwrap_or_else(|| RevocationList::empty(identity.anchor.overlay()))
+}
+
+async fn listed(client: &Client, servers: &[Origin], own: NodeId) -> Vec<(NodeId, String)> {
+    let mut asking = JoinSet::new();
+    for server in servers.iter().cloned() {
+        let client = client.clone();
+        asking.spawn(async move {
+            let listed: Result<SuperNodes, _> = client.read(&server, "/super-nodes").await;
+            listed.map_err(|error| (server, error))
+        });
+    }
+    let mut found: Vec<(NodeId, String)> = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        match answer {
+            Ok(Ok(listed)) => {
+                for entry in listed.super_nodes.into_iter().take(REMEMBERED) {
+                    match entry.node.parse() {
+                        Ok(node) if node != own && !found.iter().any(|(seen, _)| *seen == node) => {
+                            found.push((node, entry.quic));
+                        }
+                        Ok(_) | Err(_) => {}
+                    }
+                }
+            }
+            Ok(Err((server, error))) => {
+                tracing::warn!(%server, "no super nodes named: the bootstrap server {error}");
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}

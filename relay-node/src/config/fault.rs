@@ -1,0 +1,66 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a configuration can't be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file can't be read.
+    File(PathBuf, std::io::Error),
+    /// The text isn't TOML, or a key is unknown, missing or of the wrong kind; the message shows the line.
+    Text(PathBuf, String),
+    /// An override of the environment or of a flag can't be used.
+    Override(String, String),
+    /// No section.
+    NoRole,
+    /// A role would speak clear text to other machines.
+    ClearText(&'static str, SocketAddr),
+    /// A certificate without its key, or the reverse.
+    HalfTls(&'static str),
+    /// Both `token` and `token_file`.
+    TwoTokens,
+    /// A bootstrap server of its own needs an address and the overlay's root.
+    BootstrapAlone,
+    /// A value of `[login]`.
+    Login(login_server::ConfigFault),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(f, "{} can't be read: {error}", path.display()),
+            Self::Text(path, message) => write!(
+                f,
+                "{}: {}\nCorrect or remove that; `relay-node config example` shows every key.",
+                path.display(),
+                message.trim_end()
+            ),
+            Self::Override(name, message) => write!(
+                f,
+                "{name}: {}\nCorrect or remove that; `relay-node config example` shows every key.",
+                message.trim_end()
+            ),
+            Self::NoRole => f.write_str(
+                "no role: the file needs at least one of the sections [super_node], [login], [bootstrap]",
+            ),
+            Self::ClearText(role, listen) => write!(
+                f,
+                "[{role}] would serve clear text at {listen}, which other machines can reach: name a TLS `certificate` \
+                 and its `key`, or listen on 127.0.0.1"
+            ),
+            Self::HalfTls(role) => write!(
+                f,
+                "[{role}] names only one of `certificate` and `key`: TLS needs both files"
+            ),
+            Self::TwoTokens => {
+                f.write_str("[super_node] has both `token` and `token_file`: keep one of them")
+            }
+            Self::BootstrapAlone => f.write_str(
+                "[bootstrap] without [login] needs its own `listen` address and the overlay's `root` certificate file",
+            ),
+            Self::Login(fault) => write!(f, "[login]: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

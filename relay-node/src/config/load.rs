@@ -1,0 +1,219 @@
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{Config, ConfigError};
+
+/// A file with every key, each with its meaning.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("PARTYLINE_SUPER_NODE_", "super_node"),
+    ("PARTYLINE_LOGIN_", "login"),
+    ("PARTYLINE_BOOTSTRAP_", "bootstrap"),
+];
+
+/// Reads a configuration file, then the overrides of the environment, then those of the flags (`section.key=value`).
+///
+/// Relative paths in it count from the directory where the program was started.
+///
+/// # Errors
+/// What can't be used, where it stands, and what to do about it.
+pub fn load(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[String],
+) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.into(), error))?;
+    parse(path, &text, environment, flags)
+}
+
+/// Does what [`load`] does with a text at hand; `path` names it in errors.
+///
+/// # Errors
+/// See [`load`].
+pub fn parse(
+    path: &Path,
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[String],
+) -> Result<Config, ConfigError> {
+    let wrong = |error: toml::de::Error| ConfigError::Text(path.into(), error.to_string());
+    let mut table: Table = toml::from_str(text).map_err(wrong)?;
+    let mut last = None;
+    for (name, value) in environment {
+        let Some((section, key)) = variable(&name) else {
+            continue;
+        };
+        insert(&mut table, &section, &key, &value);
+        last = Some(name);
+    }
+    for flag in flags {
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let Some((section, key)) = name.split_once('.') else {
+            return Err(ConfigError::Override(
+                format!("--set {flag}"),
+                "write it as section.key=value".to_owned(),
+            ));
+        };
+        insert(&mut table, section, key, value);
+        last = Some(format!("--set {flag}"));
+    }
+    let config =
+        match last {
+            // Read from the text itself, an error shows the line.
+            None => toml::from_str(text).map_err(wrong)?,
+            Some(name) => table.try_into::<Config>().map_err(|error| {
+                match toml::from_str::<Config>(text) {
+                    Err(in_file) if in_file.message().starts_with("unknown field") => {
+                        wrong(in_file)
+                    }
+                    Ok(_) | Err(_) => ConfigError::Override(name, error.to_string()),
+                }
+            })?,
+        };
+    config.check()?;
+    Ok(config)
+}
+
+fn variable(name: &str) -> Option<(String, String)> {
+    ENVIRONMENT.iter().find_map(|(prefix, section)| {
+        let key = name.strip_prefix(prefix)?;
+        Some(((*section).to_owned(), key.to_ascii_lowercase()))
+    })
+}
+
+/// Sets a key. The value is read as TOML if it is TOML (`true`, `["a"]`), else taken as text.
+fn insert(table: &mut Table, section: &str, key: &str, value: &str) {
+    let value = toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut read| read.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(section) = section {
+        section.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN_LINES: &str = r#"[super_node]
+data = "/var/lib/partyline"
+listen = "0.0.0.0:443"
+url = "https://sn4.example.net"
+certificate = "/etc/partyline/sn4.pem"
+key = "/etc/partyline/sn4.key"
+login = "https://login.example.org"
+token_file = "/etc/partyline/token"
+quic = "0.0.0.0:4433"
+stun = "0.0.0.0:3478"
+"#;
+
+    fn read(text: &str, environment: &[(&str, &str)], flags: &[&str]) -> Result<Config, String> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        parse(Path::new("sn4.toml"), text, environment, &flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn ten_lines_make_a_super_node() {
+        let node = read(TEN_LINES, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.quic_public(), "sn4.example.net:4433");
+        assert_eq!(node.stun_public(), "sn4.example.net:3478");
+        assert_eq!(node.url.websocket(), "wss://sn4.example.net/p2psip");
+        assert_eq!(node.bootstrap(), vec![node.login.clone()]);
+    }
+
+    #[test]
+    fn unknown_key_is_refused_with_its_line_and_what_to_do() {
+        let text = TEN_LINES.replace("stun =", "sturn =");
+        let refused = read(&text, &[], &[]).unwrap_err();
+        assert!(refused.contains("line 10"), "{refused}");
+        assert!(refused.contains("unknown field `sturn`"), "{refused}");
+        assert!(refused.contains("config example"), "{refused}");
+        let refused = read("[relay]\n", &[], &[]).unwrap_err();
+        assert!(refused.contains("unknown field `relay`"), "{refused}");
+    }
+
+    #[test]
+    fn environment_overrides_the_file_and_flags_override_both() {
+        let variable = ("PARTYLINE_SUPER_NODE_LISTEN", "127.0.0.1:1");
+        let node = read(TEN_LINES, &[variable, ("HOME", "/root")], &[]).unwrap();
+        assert_eq!(node.super_node.unwrap().listen.port(), 1);
+        let flag = "super_node.listen=127.0.0.1:2";
+        let node = read(TEN_LINES, &[variable], &[flag]).unwrap();
+        assert_eq!(node.super_node.unwrap().listen.port(), 2);
+        let list = ("PARTYLINE_SUPER_NODE_ORIGINS", r#"["https://a.example"]"#);
+        let node = read(TEN_LINES, &[list], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.origins[0].as_str(), "https://a.example");
+    }
+
+    #[test]
+    fn wrong_override_is_refused_by_its_name() {
+        let refused = read(TEN_LINES, &[("PARTYLINE_SUPER_NODE_FOO", "1")], &[]).unwrap_err();
+        assert!(refused.starts_with("PARTYLINE_SUPER_NODE_FOO"), "{refused}");
+        let refused = read(TEN_LINES, &[], &["listen=1"]).unwrap_err();
+        assert!(refused.contains("section.key=value"), "{refused}");
+    }
+
+    #[test]
+    fn clear_text_off_loopback_is_refused() {
+        let clear: String = TEN_LINES
+            .lines()
+            .filter(|line| !line.starts_with("certificate") && !line.starts_with("key"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let refused = read(&clear, &[], &[]).unwrap_err();
+        assert!(
+            refused.contains("would serve clear text at 0.0.0.0:443"),
+            "{refused}"
+        );
+        assert!(read(&clear.replace("0.0.0.0:443", "127.0.0.1:443"), &[], &[]).is_ok());
+        let half = TEN_LINES.replace("key = \"/etc/partyline/sn4.key\"\n", "");
+        assert!(read(&half, &[], &[]).unwrap_err().contains("needs both"));
+    }
+
+    #[test]
+    fn a_file_without_a_role_is_refused() {
+        assert!(read("", &[], &[]).unwrap_err().starts_with("no role"));
+        assert!(
+            read("[bootstrap]\n", &[], &[])
+                .unwrap_err()
+                .contains("[bootstrap] without [login]")
+        );
+    }
+
+    #[test]
+    fn the_example_is_a_configuration_that_names_every_key() {
+        let uncommented = EXAMPLE.replace("\n#= ", "\n");
+        let config = read(&uncommented, &[], &[]);
+        assert!(config.is_ok(), "{}", config.unwrap_err());
+        assert!(read(EXAMPLE, &[], &[]).is_ok());
+        for source in [include_str!("../config.rs")] {
+            let keys = source.lines().filter_map(|line| {
+                let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
+                (!name.starts_with("fn ")).then_some(name)
+            });
+            for key in keys {
+                assert!(EXAMPLE.contains(key), "the example lacks `{key}`");
+            }
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_shown() {
+        let text = TEN_LINES.replace(
+            "token_file = \"/etc/partyline/token\"",
+            "token = \"hunter2\"",
+        );
+        let node = read(&text, &[], &[]).unwrap();
+        assert!(!format!("{node:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,247 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{DevError, own_directory};
+use crate::cli::Dev;
+use crate::config::Origin;
+
+/// Who listens where, and which files say so.
+pub(super) struct Plan {
+    pub(super) domain: String,
+    pub(super) data: PathBuf,
+    pub(super) pages: Vec<Origin>,
+    pub(super) quic: Vec<SocketAddr>,
+    pub(super) stun: Vec<SocketAddr>,
+    pub(super) login: Origin,
+    pub(super) login_config: PathBuf,
+    pub(super) node_configs: Vec<PathBuf>,
+    page: Option<PathBuf>,
+    temporary: bool,
+}
+
+impl Plan {
+    /// Finds ports for everything and makes the directory.
+    pub(super) fn new(arguments: &Dev) -> Result<Self, DevError> {
+        if !arguments.http.ip().is_loopback() {
+            return Err(DevError::NotLoopback(arguments.http));
+        }
+        let count = usize::from(arguments.super_nodes);
+        let ports = Ports::choose(arguments.http, count)?;
+        let data = match &arguments.data {
+            Some(data) => absolute(data)?,
+            None => own_directory(),
+        };
+        std::fs::create_dir_all(&data).map_err(|error| DevError::File(data.clone(), error))?;
+        let origin = |address: &SocketAddr| {
+            let origin = format!("http://{address}").parse();
+            origin.map_err(|error| DevError::System(format!("{error}")))
+        };
+        let page = arguments.page.as_deref().map(absolute).transpose()?;
+        Ok(Self {
+            domain: arguments.domain.to_ascii_lowercase(),
+            pages: ports.http[..count]
+                .iter()
+                .map(origin)
+                .collect::<Result<_, _>>()?,
+            login: origin(&ports.http[count])?,
+            quic: ports.quic,
+            stun: ports.stun,
+            login_config: data.join("login.toml"),
+            node_configs: (1..=count)
+                .map(|number| data.join(format!("node{number}.toml")))
+                .collect(),
+            data,
+            page,
+            temporary: arguments.data.is_none(),
+        })
+    }
+
+    /// Writes the configuration of the login and bootstrap server.
+    pub(super) fn write_login(&self) -> Result<(), DevError> {
+        // On one machine everybody has the same address.
+        let limits = "limits = { page = 60000, sign_in = 600, account = 600, create = 600, guest = 600, credential = 6000 }";
+        let text = format!(
+            "[login]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\ndomain = {:?}\norigins = {:?}\n{limits}\n\n\
+             [bootstrap]\nlimit = 60000\n",
+            self.data.join("login"),
+            self.login.authority(),
+            self.login,
+            self.domain,
+            self.by_name(),
+        );
+        write(&self.login_config, &text)
+    }
+
+    /// Writes the configurations of the super nodes.
+    pub(super) fn write_nodes(&self, token: &str) -> Result<(), DevError> {
+        for (index, path) in self.node_configs.iter().enumerate() {
+            let page = self
+                .page
+                .as_ref()
+                .map(|page| format!("page = {page:?}\n"))
+                .unwrap_or_default();
+            let text = format!(
+                "[super_node]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\norigins = {:?}\nlogin = \"{}\"\ntoken = {token:?}\n\
+                 quic = \"{}\"\nstun = \"{}\"\n{page}",
+                self.data.join(format!("node{}", index + 1)),
+                self.pages[index].authority(),
+                self.pages[index],
+                self.by_name(),
+                self.login,
+                self.quic[index],
+                self.stun[index],
+            );
+            write(path, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory if it was only for this run.
+    pub(super) fn clean(&self) {
+        if self.temporary {
+            let _ = std::fs::remove_dir_all(&self.data);
+        }
+    }
+
+    /// The same pages as `localhost`, which is what people type.
+    fn by_name(&self) -> Vec<String> {
+        self.pages
+            .iter()
+            .map(|page| format!("http://localhost:{}", page.port()))
+            .collect()
+    }
+}
+
+/// An address for each part.
+struct Ports {
+    /// The pages, then the login server.
+    http: Vec<SocketAddr>,
+    quic: Vec<SocketAddr>,
+    stun: Vec<SocketAddr>,
+}
+
+impl Ports {
+    /// Makes sure that every port is free, by having them all for a moment.
+    ///
+    /// From a first port on: pages and login server over TCP, QUIC at the same numbers over UDP, and STUN behind them.
+    fn choose(first: SocketAddr, count: usize) -> Result<Self, DevError> {
+        let mut held = Held::default();
+        let nth = |index: usize| match first.port() {
+            0 => Ok(first),
+            port => u16::try_from(usize::from(port) + index)
+                .map(|port| SocketAddr::new(first.ip(), port))
+                .map_err(|_| DevError::Ports(first)),
+        };
+        let mut ports = Self {
+            http: Vec::new(),
+            quic: Vec::new(),
+            stun: Vec::new(),
+        };
+        for index in 0..=count {
+            ports.http.push(held.tcp(nth(index)?)?);
+        }
+        for index in 0..count {
+            ports.quic.push(held.udp(nth(index)?)?);
+        }
+        for index in 0..count {
+            ports.stun.push(held.udp(nth(count + 1 + index)?)?);
+        }
+        Ok(ports)
+    }
+}
+
+#[derive(Default)]
+struct Held {
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+}
+
+impl Held {
+    fn tcp(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
+        let port = |error| DevError::Port(address, error);
+        let socket = TcpListener::bind(address).map_err(port)?;
+        let bound = socket.local_addr().map_err(port)?;
+        self.tcp.push(socket);
+        Ok(bound)
+    }
+
+    fn udp(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
+        let port = |error| DevError::Port(address, error);
+        let socket = UdpSocket::bind(address).map_err(port)?;
+        let bound = socket.local_addr().map_err(port)?;
+        self.udp.push(socket);
+        Ok(bound)
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, DevError> {
+    std::path::absolute(path).map_err(|error| DevError::File(path.into(), error))
+}
+
+/// Writes a file for its owner alone: those of the nodes hold a token.
+fn write(path: &Path, text: &str) -> Result<(), DevError> {
+    let writing = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    writing().map_err(|error| DevError::File(path.into(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(http: &str) -> Dev {
+        Dev {
+            super_nodes: 2,
+            http: http.parse().unwrap(),
+            domain: "example.org".to_owned(),
+            data: None,
+            page: None,
+        }
+    }
+
+    #[test]
+    fn clear_text_is_for_loopback_alone() {
+        let refused = Plan::new(&arguments("0.0.0.0:0")).err().unwrap();
+        assert!(refused.to_string().contains("clear text"), "{refused}");
+    }
+
+    #[test]
+    fn port_in_use_is_said_in_words() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let refused = Plan::new(&arguments(&address)).err().unwrap();
+        assert!(
+            refused.to_string().contains("in use by another program"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn what_is_written_can_be_loaded() {
+        let plan = Plan::new(&arguments("127.0.0.1:0")).unwrap();
+        plan.write_login().unwrap();
+        plan.write_nodes("a token").unwrap();
+        let login = crate::config::load(&plan.login_config, [], &[]).unwrap();
+        assert_eq!(login.login.unwrap().domain, "example.org");
+        for (index, path) in plan.node_configs.iter().enumerate() {
+            let node = crate::config::load(path, [], &[])
+                .unwrap()
+                .super_node
+                .unwrap();
+            assert_eq!(node.url, plan.pages[index]);
+            assert_eq!(node.quic(), plan.quic[index]);
+        }
+        plan.clean();
+        assert!(!plan.data.exists());
+    }
+}

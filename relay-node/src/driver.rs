@@ -1,0 +1,373 @@
+//! The loop that owns the super node's machine: facts in, requests out. It decides nothing.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use credential::{Certificate, MemberStatement, NodeId, RevocationList};
+use machine::{Instant, Machine};
+use p2psip::{
+    LinkId, SuperNode, SuperNodeEvent, SuperNodeInput as Input, SuperNodeOutput as Output,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use crate::clock::Clock;
+use crate::crypto::{Done, Work, Workers};
+use crate::links::{Kind, LinkEvent, Links, PeerOutlet};
+use crate::outlet::Outlet;
+
+/// Facts that may wait for the machine.
+pub(crate) const ARRIVALS: usize = 4_096;
+/// Cryptography that may wait for a thread before the machine gets no new facts.
+const BACKLOG: usize = 64;
+/// Super nodes whose address is remembered.
+const ADDRESSES: usize = 256;
+/// How long a node that leaves goes on to serve its goodbye.
+const GOODBYE: Duration = Duration::from_millis(700);
+
+/// A machine that does what a super node does.
+///
+/// [`SuperNode`] is the one; a test wraps it to make a super node that lies.
+pub trait SuperNodeMachine: Machine<Input = Input, Output = Output> + Send + 'static {
+    /// Leaves the overlay.
+    fn leave(&mut self, now: Instant);
+    /// Takes over a renewed credential.
+    fn set_credential(
+        &mut self,
+        certificate: Certificate,
+        statement: MemberStatement,
+        now: Instant,
+    );
+}
+
+impl SuperNodeMachine for SuperNode {
+    fn leave(&mut self, now: Instant) {
+        Self::leave(self, now);
+    }
+
+    fn set_credential(
+        &mut self,
+        certificate: Certificate,
+        statement: MemberStatement,
+        now: Instant,
+    ) {
+        Self::set_credential(self, certificate, statement, now);
+    }
+}
+
+/// Something for the driver.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// An ordinary node opened a WebSocket.
+    Associated {
+        link: LinkId,
+        secure: bool,
+        outlet: Outlet<Message>,
+    },
+    /// A plain fact for the machine.
+    Fact(Input),
+    /// The node's credential was renewed.
+    Renewed(Box<Certificate>, Box<MemberStatement>),
+    /// The process shall end.
+    Leave,
+}
+
+/// What the rest of the node may know of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// It is a member of the overlay and serves ordinary nodes.
+    pub joined: bool,
+    /// All super nodes that it knows, itself included: id and WebSocket address.
+    pub members: Vec<(NodeId, String)>,
+    /// Where super nodes can be dialled, as far as it was learnt: id and QUIC address.
+    pub addresses: BTreeMap<NodeId, String>,
+}
+
+/// The driver of one super node.
+pub(crate) struct Driver<M> {
+    pub(crate) machine: M,
+    pub(crate) clock: Clock,
+    pub(crate) links: Links,
+    pub(crate) workers: Workers,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) revocations: watch::Sender<RevocationList>,
+    tables: Tables,
+}
+
+/// Where each connection's writer is.
+#[derive(Default)]
+struct Tables {
+    associations: HashMap<LinkId, Outlet<Message>>,
+    peers: HashMap<LinkId, PeerOutlet>,
+    backlog: VecDeque<Work>,
+    /// Closures that the machine has to hear of once the outputs at hand are done.
+    lost: Vec<Input>,
+}
+
+impl<M: SuperNodeMachine> Driver<M> {
+    pub(crate) fn new(
+        machine: M,
+        clock: Clock,
+        links: Links,
+        workers: Workers,
+        status: watch::Sender<Status>,
+        revocations: watch::Sender<RevocationList>,
+    ) -> Self {
+        Self {
+            machine,
+            clock,
+            links,
+            workers,
+            status,
+            revocations,
+            tables: Tables::default(),
+        }
+    }
+
+    /// Runs until everybody who could tell it anything is gone, or it is told to leave.
+    pub(crate) async fn run(
+        mut self,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        mut peers: mpsc::Receiver<LinkEvent>,
+        mut done: mpsc::Receiver<Done>,
+    ) {
+        self.pump();
+        loop {
+            let open = self.tables.backlog.len() < BACKLOG;
+            let due = self.machine.poll_timeout();
+            let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));
+            tokio::select! {
+                biased;
+                Some(answer) = done.recv() => self.feed(match answer {
+                    Done::Signed(signed) => Input::Signed(signed),
+                    Done::Verified(verified) => Input::Verified(verified),
+                }),
+                () = sleep_until(deadline), if due.is_some() => {
+                    self.machine.handle_timeout(self.clock.now());
+                }
+                Some(event) = peers.recv(), if open => self.peer(event),
+                arrival = arrivals.recv(), if open => match arrival {
+                    Some(Arrival::Leave) | None => break,
+                    Some(arrival) => self.arrival(arrival),
+                },
+            }
+            self.pump();
+        }
+        self.leave(&mut done).await;
+    }
+
+    fn arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Associated {
+                link,
+                secure,
+                outlet,
+            } => {
+                self.tables.associations.insert(link, outlet);
+                self.feed(Input::Opened { link, secure });
+            }
+            Arrival::Fact(Input::Closed { link }) => {
+                if self.tables.associations.remove(&link).is_some() {
+                    self.feed(Input::Closed { link });
+                }
+            }
+            Arrival::Fact(Input::Seeds(seeds)) => {
+                self.learn(seeds.iter().cloned());
+                self.feed(Input::Seeds(seeds));
+            }
+            Arrival::Fact(fact) => self.feed(fact),
+            Arrival::Renewed(certificate, statement) => {
+                let now = self.clock.now();
+                self.machine.set_credential(*certificate, *statement, now);
+            }
+            Arrival::Leave => {}
+        }
+    }
+
+    fn peer(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Opened {
+                link,
+                certificate,
+                outlet,
+            } => {
+                self.tables.peers.insert(link, outlet);
+                self.feed(Input::PeerOpened { link, certificate });
+            }
+            LinkEvent::DialFailed { node } => self.feed(Input::DialFailed { node }),
+            LinkEvent::Message {
+                link,
+                kind,
+                message,
+            } => {
+                if self.tables.peers.contains_key(&link) {
+                    self.feed(match kind {
+                        Kind::Overlay => Input::PeerFrame {
+                            link,
+                            bytes: message,
+                        },
+                        Kind::Sip => Input::PeerSip { link, message },
+                    });
+                }
+            }
+            LinkEvent::Closed { link } => {
+                if self.tables.peers.remove(&link).is_some() {
+                    self.feed(Input::PeerClosed { link });
+                }
+            }
+        }
+    }
+
+    /// Remembers where super nodes can be dialled.
+    fn learn(&self, addresses: impl IntoIterator<Item = (NodeId, String)>) {
+        self.status.send_if_modified(|status| {
+            let before = status.addresses.len();
+            for (node, address) in addresses {
+                if status.addresses.len() < ADDRESSES || status.addresses.contains_key(&node) {
+                    status.addresses.insert(node, address);
+                }
+            }
+            status.addresses.len() > before
+        });
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.machine.handle_input(input, self.clock.now());
+    }
+
+    /// Does what the machine asks until it asks for nothing more.
+    fn pump(&mut self) {
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                self.perform(output);
+            }
+            if self.tables.lost.is_empty() {
+                break;
+            }
+            for lost in std::mem::take(&mut self.tables.lost) {
+                self.feed(lost);
+            }
+        }
+        while let Some(work) = self.tables.backlog.pop_front() {
+            if let Some(work) = self.workers.submit(work) {
+                self.tables.backlog.push_front(work);
+                break;
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Frame { link, bytes } => {
+                self.tables.tell(link, Message::Binary(bytes.into()));
+            }
+            Output::Text { link, text } => {
+                self.tables.tell(link, Message::Text(Utf8Bytes::from(text)));
+            }
+            Output::Close { link } => drop(self.tables.associations.remove(&link)),
+            Output::Dial { node, address } => {
+                self.learn([(node, address.clone())]);
+                self.links.dial(node, address);
+            }
+            Output::PeerFrame { link, bytes } => {
+                self.tables.tell_peer(link, Kind::Overlay, bytes);
+            }
+            Output::PeerSip { link, message } => {
+                self.tables.tell_peer(link, Kind::Sip, message);
+            }
+            Output::PeerClose { link } => drop(self.tables.peers.remove(&link)),
+            Output::Sign(sign) => self.tables.backlog.push_back(Work::Sign(sign)),
+            Output::Verify(verify) => self.tables.backlog.push_back(Work::Verify(verify)),
+            Output::Event(event) => self.event(event),
+        }
+    }
+
+    fn event(&self, event: SuperNodeEvent) {
+        match event {
+            SuperNodeEvent::Joined { members } => {
+                tracing::info!(members, "joined the overlay");
+                self.status.send_modify(|status| status.joined = true);
+            }
+            SuperNodeEvent::Members { members } => {
+                tracing::info!(members = members.len(), "membership changed");
+                self.status.send_modify(|status| status.members = members);
+            }
+            SuperNodeEvent::Associated {
+                link,
+                uri,
+                instance,
+            } => {
+                tracing::info!(link = link.0, uri, %instance, "associated");
+            }
+            SuperNodeEvent::Revocations(list) => {
+                tracing::info!(number = list.number(), "newer revocation list");
+                self.revocations.send_replace(list);
+            }
+            SuperNodeEvent::Dissociated {
+                link,
+                uri,
+                instance,
+            } => {
+                tracing::info!(link = link.0, uri, %instance, "association ended");
+            }
+            SuperNodeEvent::Misbehaved { who, how } => {
+                tracing::warn!(?who, ?how, "misbehaviour");
+            }
+        }
+    }
+
+    /// Lets the machine say goodbye: what it signs and sends within a second still goes out.
+    async fn leave(&mut self, done: &mut mpsc::Receiver<Done>) {
+        tracing::info!("leaving the overlay");
+        self.machine.leave(self.clock.now());
+        self.pump();
+        let end = self.clock.deadline(self.clock.now() + GOODBYE);
+        loop {
+            let due = self.machine.poll_timeout();
+            let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));
+            tokio::select! {
+                () = sleep_until(end) => break,
+                Some(answer) = done.recv() => self.feed(match answer {
+                    Done::Signed(signed) => Input::Signed(signed),
+                    Done::Verified(verified) => Input::Verified(verified),
+                }),
+                () = sleep_until(deadline), if due.is_some() => {
+                    self.machine.handle_timeout(self.clock.now());
+                }
+            }
+            self.pump();
+        }
+        self.tables.associations.clear();
+        self.tables.peers.clear();
+        self.links.close().await;
+    }
+}
+
+impl Tables {
+    fn tell(&mut self, link: LinkId, message: Message) {
+        let Some(outlet) = self.associations.get(&link) else {
+            return;
+        };
+        if outlet.send(message).is_err() {
+            if let Some(outlet) = self.associations.remove(&link) {
+                tracing::warn!(link = link.0, "an ordinary node reads too slowly: cut");
+                outlet.cut();
+            }
+            self.lost.push(Input::Closed { link });
+        }
+    }
+
+    fn tell_peer(&mut self, link: LinkId, kind: Kind, message: Vec<u8>) {
+        let Some(outlet) = self.peers.get(&link) else {
+            return;
+        };
+        if outlet.send(kind, message).is_err() {
+            if let Some(outlet) = self.peers.remove(&link) {
+                tracing::warn!(link = link.0, "a super node reads too slowly: cut");
+                outlet.cut();
+            }
+            self.lost.push(Input::PeerClosed { link });
+        }
+    }
+}

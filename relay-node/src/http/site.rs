@@ -1,0 +1,153 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{mpsc, watch};
+
+use super::page::{Page, plain};
+use super::{Body, Origins, Service, websocket};
+use crate::clock::Clock;
+use crate::config::SuperNode;
+use crate::driver::{Arrival, Status};
+use crate::identity::Identity;
+
+/// What a super node serves over HTTP: the page, the WebSocket, and a few words about itself.
+pub(crate) struct Site {
+    pub(super) clock: Clock,
+    pub(super) secure: bool,
+    pub(super) origins: watch::Receiver<Origins>,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+    pub(super) numbers: Arc<AtomicU64>,
+    page: Page,
+    status: watch::Receiver<Status>,
+    about: Bytes,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+impl Site {
+    pub(crate) fn new(
+        config: &SuperNode,
+        identity: &Identity,
+        clock: Clock,
+        origins: watch::Receiver<Origins>,
+        status: watch::Receiver<Status>,
+        arrivals: mpsc::Sender<Arrival>,
+        numbers: Arc<AtomicU64>,
+    ) -> Self {
+        let secure = config.certificate.is_some();
+        let bootstrap: Vec<_> = config.bootstrap().iter().map(ToString::to_string).collect();
+        let about = serde_json::json!({
+            "overlay": identity.anchor.overlay().to_string(),
+            "domain": identity.domain,
+            "login": config.login.as_str(),
+            "bootstrap": bootstrap,
+            "node": identity.node.to_string(),
+        });
+        Self {
+            clock,
+            secure,
+            origins,
+            arrivals,
+            numbers,
+            page: Page::new(config.page.clone()),
+            status,
+            about: about.to_string().into(),
+            headers: security(config, secure),
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>, from: SocketAddr) -> Response<Body> {
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        match request.uri().path() {
+            "/p2psip" => websocket::upgrade(self, request, from),
+            _ if !reading => plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Only GET and HEAD are answered here.\n",
+            ),
+            "/healthz" => plain(StatusCode::OK, "ok\n"),
+            "/readyz" => {
+                let status = self.status.borrow();
+                if status.joined {
+                    plain(StatusCode::OK, "ready\n")
+                } else {
+                    plain(StatusCode::SERVICE_UNAVAILABLE, "joining the overlay\n")
+                }
+            }
+            "/.well-known/partyline" => {
+                let mut response = plain(StatusCode::OK, self.about.clone());
+                let headers = response.headers_mut();
+                headers.insert(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                );
+                // Nothing here is secret, and a page of another origin may look for its overlay.
+                headers.insert(
+                    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+                    HeaderValue::from_static("*"),
+                );
+                response
+            }
+            path => self.page.answer(path, request.headers()).await,
+        }
+    }
+}
+
+impl Service for Site {
+    async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Response<Body> {
+        let mut response = self.route(request, from).await;
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+}
+
+/// The headers that keep the page to itself.
+fn security(config: &SuperNode, secure: bool) -> Vec<(header::HeaderName, HeaderValue)> {
+    let clear = if secure { "" } else { " ws:" };
+    let mut servers: Vec<_> = config.bootstrap();
+    servers.retain(|server| *server != config.login);
+    servers.insert(0, config.login.clone());
+    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    let policy = format!(
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{clear} wss: {}; \
+         img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; \
+         form-action 'self' {}; object-src 'none'",
+        servers.join(" "),
+        config.login
+    );
+    let mut headers = vec![
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
+        ),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (
+            header::HeaderName::from_static("permissions-policy"),
+            HeaderValue::from_static(
+                "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
+            ),
+        ),
+        (
+            header::HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ];
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.push((header::CONTENT_SECURITY_POLICY, policy));
+    }
+    if secure {
+        headers.push((
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        ));
+    }
+    headers
+}

@@ -1,0 +1,28 @@
+//! The native node: sockets, clock, storage and configuration around the sans-IO cores.
+//!
+//! One process plays the roles that its configuration file has sections for: super node, login server, bootstrap
+//! server. Nothing here decides anything about a protocol: [`node::start_with`] drives whatever machine it is given.
+
+mod chores;
+pub mod cli;
+pub mod client;
+mod clock;
+pub mod config;
+pub mod crypto;
+pub mod dev;
+mod driver;
+pub mod enrol;
+mod http;
+pub mod identity;
+mod links;
+pub mod login;
+pub mod node;
+mod outlet;
+pub mod run;
+mod stun;
+pub mod tls;
+
+pub use clock::Clock;
+pub use driver::{Status, SuperNodeMachine};
+pub use http::Page;
+pub use links::LinkError;

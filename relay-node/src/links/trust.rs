@@ -1,0 +1,129 @@
+use std::fmt;
+use std::sync::Arc;
+
+use credential::{Certificate, NodeId, Refusal, RevocationList};
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+
+use crate::identity::Identity;
+use crate::tls::provider;
+
+const ALPN: &[u8] = b"partyline-sn/1";
+
+/// Why a link to another super node isn't one.
+#[derive(Debug)]
+pub enum LinkError {
+    /// The address can't be resolved or dialled.
+    Address(String),
+    /// No connection, or TLS refused it.
+    Connection(quinn::ConnectionError),
+    /// TLS can't use this node's own certificate.
+    Tls(String),
+    /// The other end showed no super node's certificate.
+    NoCertificate,
+    /// Its certificate does not count here.
+    Refused(Refusal),
+    /// It is another super node than the one dialled.
+    OtherNode(NodeId),
+    /// It did not open the streams that it should.
+    Streams,
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(why) => write!(f, "address can't be dialled: {why}"),
+            Self::Connection(error) => error.fmt(f),
+            Self::Tls(why) => write!(f, "own certificate can't be used: {why}"),
+            Self::NoCertificate => f.write_str("no super node certificate was shown"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::OtherNode(node) => write!(f, "super node {node} answered instead"),
+            Self::Streams => f.write_str("streams were not opened as they should"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+impl From<quinn::ConnectionError> for LinkError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        Self::Connection(error)
+    }
+}
+
+/// The accepting side: the other end must show a certificate of the same overlay that is good for TLS clients.
+pub(super) fn server(identity: &Identity) -> Result<QuicServerConfig, LinkError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(identity)?, provider())
+        .build()
+        .map_err(tls)?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain(identity), key(identity).into())
+        .map_err(tls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    QuicServerConfig::try_from(config).map_err(tls)
+}
+
+/// The dialling side: the other end must show a certificate of the same overlay over the name dialled.
+pub(super) fn client(identity: &Identity) -> Result<QuicClientConfig, LinkError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots(identity)?, provider())
+        .build()
+        .map_err(tls)?;
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .with_webpki_verifier(verifier)
+        .with_client_auth_cert(chain(identity), key(identity).into())
+        .map_err(tls)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A link is set up once and stays; tickets would outlive a revocation.
+    config.resumption = rustls::client::Resumption::disabled();
+    QuicClientConfig::try_from(config).map_err(tls)
+}
+
+/// Says which super node TLS has verified at the other end. `wall` is the date in milliseconds since 1970.
+pub(super) fn other_end(
+    connection: &quinn::Connection,
+    identity: &Identity,
+    wall: u64,
+    revocations: &RevocationList,
+) -> Result<Certificate, LinkError> {
+    let shown = connection
+        .peer_identity()
+        .and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok())
+        .ok_or(LinkError::NoCertificate)?;
+    let first = shown.first().ok_or(LinkError::NoCertificate)?;
+    let certificate = Certificate::read(first).map_err(|_| LinkError::NoCertificate)?;
+    identity
+        .anchor
+        .admit(&certificate, wall, revocations)
+        .map_err(LinkError::Refused)?;
+    certificate
+        .node()
+        .ok_or(LinkError::Refused(Refusal::Role))?;
+    Ok(certificate)
+}
+
+fn roots(identity: &Identity) -> Result<Arc<RootCertStore>, LinkError> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from(identity.anchor.certificate().der().to_vec());
+    roots.add(root).map_err(tls)?;
+    Ok(Arc::new(roots))
+}
+
+fn chain(identity: &Identity) -> Vec<CertificateDer<'static>> {
+    vec![CertificateDer::from(identity.certificate.der().to_vec())]
+}
+
+fn key(identity: &Identity) -> PrivatePkcs8KeyDer<'static> {
+    PrivatePkcs8KeyDer::from(identity.key.pkcs8().to_vec())
+}
+
+fn tls(error: impl fmt::Display) -> LinkError {
+    LinkError::Tls(error.to_string())
+}

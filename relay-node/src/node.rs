@@ -1,0 +1,239 @@
+//! The role super node, put together.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use credential::RevocationList;
+use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::chores::{self, Chores};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::config::SuperNode;
+use crate::crypto::{Workers, entropy};
+use crate::driver::{ARRIVALS, Arrival, Driver, Status, SuperNodeMachine};
+use crate::enrol::{self, EnrolError};
+use crate::http::{self, Origins, Site};
+use crate::identity::{Identity, IdentityError, Vault};
+use crate::links::{LinkError, Links};
+use crate::stun;
+use crate::tls::{self, TlsError};
+
+/// Messages of other super nodes that may wait.
+const LINK_EVENTS: usize = 4_096;
+/// Answers of the crypto threads that may wait.
+const ANSWERS: usize = 2_048;
+
+/// Why a super node does not start.
+#[derive(Debug)]
+pub enum NodeError {
+    /// A TLS file can't be used.
+    Tls(TlsError),
+    /// An address can't be listened on.
+    Listen(&'static str, SocketAddr, std::io::Error),
+    /// The data directory can't be used.
+    Identity(IdentityError),
+    /// There is no certificate to be had.
+    Enrol(EnrolError),
+    /// The links can't be opened.
+    Links(LinkError),
+    /// The system gives no thread.
+    Threads(std::io::Error),
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(f),
+            Self::Listen(what, address, error) => {
+                write!(f, "{what} can't listen on {address}: {}", in_words(error))
+            }
+            Self::Identity(error) => error.fmt(f),
+            Self::Enrol(error) => error.fmt(f),
+            Self::Links(error) => write!(f, "links to other super nodes: {error}"),
+            Self::Threads(error) => write!(f, "no threads for cryptography: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for NodeError {}
+
+/// A super node that runs.
+#[derive(Debug)]
+pub struct RunningNode {
+    /// What is known of it.
+    pub status: watch::Receiver<Status>,
+    arrivals: mpsc::Sender<Arrival>,
+    driver: JoinHandle<()>,
+}
+
+impl RunningNode {
+    /// Leaves the overlay and closes every connection.
+    pub async fn leave(self) {
+        if self.arrivals.send(Arrival::Leave).await.is_ok() {
+            let _ = self.driver.await;
+        }
+    }
+
+    /// Waits until the node ends by itself, which it should not.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.driver).await;
+    }
+}
+
+/// Starts the super node of this project.
+///
+/// # Errors
+/// See [`start_with`].
+pub async fn start(config: SuperNode) -> Result<RunningNode, NodeError> {
+    start_with(config, SuperNodeCore::new).await
+}
+
+/// Starts a super node with a machine that `make` builds: the real one, or one that wraps it for a test.
+///
+/// # Errors
+/// What keeps it from starting, in words for its operator.
+pub async fn start_with<M: SuperNodeMachine>(
+    config: SuperNode,
+    make: impl FnOnce(SuperNodeConfig, machine::Instant) -> M,
+) -> Result<RunningNode, NodeError> {
+    let clock = Clock::start();
+    let tls = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => {
+            Some(tls::server(certificate, key).map_err(NodeError::Tls)?)
+        }
+        (_, _) => None,
+    };
+    // All addresses first: a port in use should be said before the login server is asked.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| NodeError::Listen("the page", config.listen, error))?;
+    let stun = config.stun();
+    stun::serve(stun, clock)
+        .await
+        .map_err(|error| NodeError::Listen("STUN", stun, error))?;
+    let client = tls::client(config.trust.as_deref()).map_err(NodeError::Tls)?;
+    let client = Client::new(client);
+    let vault = Vault::open(&config.data).map_err(NodeError::Identity)?;
+    let identity = enrol::enrol(&config, &vault, &client, &clock)
+        .await
+        .map_err(NodeError::Enrol)?;
+    let overlay = identity.anchor.overlay();
+    tracing::info!(node = %identity.node, %overlay, domain = identity.domain, "super node");
+
+    let list = chores::kept_revocations(&vault, &identity);
+    let seeds = chores::seeds(&vault, &client, &config.bootstrap(), identity.node).await;
+    let (arrivals, arriving) = mpsc::channel(ARRIVALS);
+    let (link_events, linking) = mpsc::channel(LINK_EVENTS);
+    let (answers, answered) = mpsc::channel(ANSWERS);
+    let (status, known) = watch::channel(Status::default());
+    let (revocations, revoked) = watch::channel(list.clone());
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = Workers::start(cores, &identity.key, &answers).map_err(NodeError::Threads)?;
+    let machine = make(
+        machine_config(&config, &identity, list, seeds, &clock),
+        clock.now(),
+    );
+    let numbers = Arc::new(AtomicU64::new(1));
+    let (identities, current) = watch::channel(identity.clone());
+    let links = Links::open(
+        config.quic(),
+        clock,
+        current,
+        revoked.clone(),
+        link_events,
+        numbers.clone(),
+    )
+    .map_err(NodeError::Links)?;
+    let driver = Driver::new(machine, clock, links, workers, status, revocations);
+    let driver = tokio::spawn(driver.run(arriving, linking, answered));
+
+    let origins = follow_members(&config, clock, known.clone());
+    let site = Site::new(
+        &config,
+        &identity,
+        clock,
+        origins,
+        known.clone(),
+        arrivals.clone(),
+        numbers,
+    );
+    tokio::spawn(http::serve(listener, tls, Arc::new(site)));
+    let chores = Chores {
+        config,
+        clock,
+        client,
+        vault,
+        arrivals: arrivals.clone(),
+        status: known.clone(),
+    };
+    chores.start(identities, revoked);
+    Ok(RunningNode {
+        status: known,
+        arrivals,
+        driver,
+    })
+}
+
+fn machine_config(
+    config: &SuperNode,
+    identity: &Identity,
+    revocations: RevocationList,
+    seeds: Vec<(credential::NodeId, String)>,
+    clock: &Clock,
+) -> SuperNodeConfig {
+    let host = |origin: &crate::config::Origin| origin.host().to_owned();
+    SuperNodeConfig {
+        anchor: identity.anchor.clone(),
+        certificate: identity.certificate.clone(),
+        statement: identity.statement,
+        hosts: config.urls().map(host).collect(),
+        url: config.url.websocket(),
+        quic: config.quic_public(),
+        stun: vec![format!("stun:{}", config.stun_public())],
+        seeds,
+        revocations: (revocations.number() > 0).then_some(revocations),
+        seed: entropy(),
+        wall: clock.wall_clock(),
+    }
+}
+
+/// Keeps the list of welcome origins in step with the membership.
+fn follow_members(
+    config: &SuperNode,
+    clock: Clock,
+    mut status: watch::Receiver<Status>,
+) -> watch::Receiver<Origins> {
+    let always = config.urls().chain(&config.origins).cloned().collect();
+    let (origins, followed) = watch::channel(Origins::new(always));
+    tokio::spawn(async move {
+        loop {
+            let members = status.borrow_and_update().members.clone();
+            let websockets = members.iter().map(|(_, websocket)| websocket.as_str());
+            origins.send_modify(|origins| origins.set_members(websockets, clock.now()));
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    followed
+}
+
+/// What an operator can do about an address that can't be had.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another program has it; stop that program or choose another port".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE".to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => error.to_string(),
+    }
+}

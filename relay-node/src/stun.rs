@@ -1,0 +1,47 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use machine::Machine;
+use tokio::net::UdpSocket;
+use turn::{Input, Output, Server};
+
+use crate::clock::Clock;
+use crate::crypto::entropy;
+
+/// Longer datagrams are no Binding requests.
+const LARGEST: usize = 2_048;
+
+/// Opens the socket of the STUN server and answers until the process ends.
+///
+/// # Errors
+/// The socket can't be opened.
+pub(crate) async fn serve(listen: SocketAddr, clock: Clock) -> io::Result<SocketAddr> {
+    let socket = UdpSocket::bind(listen).await?;
+    let address = socket.local_addr()?;
+    tokio::spawn(answer(socket, clock));
+    Ok(address)
+}
+
+async fn answer(socket: UdpSocket, clock: Clock) {
+    let mut server = Server::new(turn::Config::default(), entropy());
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        let (length, from) = match socket.recv_from(&mut buffer).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                // An ICMP error for an earlier answer: nothing is wrong with the socket.
+                tracing::debug!("STUN socket: {error}");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+        };
+        let bytes = buffer[..length].to_vec();
+        server.handle_input(Input::Datagram { from, bytes }, clock.now());
+        while let Some(Output::Send { to, bytes }) = server.poll_output() {
+            if let Err(error) = socket.send_to(&bytes, to).await {
+                tracing::debug!(%to, "STUN answer not sent: {error}");
+            }
+        }
+    }
+}
