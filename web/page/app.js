@@ -52,6 +52,7 @@ function draw() {
   for (const part of document.querySelectorAll('[data-in]')) {
     if (part instanceof HTMLElement) show(part, (part.dataset.in ?? '').split(' ').includes(view));
   }
+  if (phone.identity) write(element('waiting-text'), say('waiting.signingIn'));
   drawBanner();
   if (state !== 'ringing') document.title = line.live && call ? say('call.with', { name: nameOf(call.peer) }) + ' · Partyline' : 'Partyline';
   for (const view of views) view();

@@ -13,6 +13,7 @@ export const german = {
   'welcome.trust': 'Dein Schlüssel entsteht in diesem Browser und verlässt ihn nie. Der Name jedes Anrufers ist bewiesen, bevor etwas klingelt.',
   'welcome.link': 'Melde dich an oder fahre als Gast fort, um {name} anzurufen.',
 
+  'waiting.opening': 'Einen Moment …',
   'waiting.signingIn': 'Du wirst angemeldet …',
   'waiting.slow': 'Das dauert länger, als es sollte. Die Seite versucht es weiter.',
 

@@ -12,6 +12,7 @@ export const english = {
   'welcome.trust': 'Your key is made in this browser and never leaves it. Each caller’s name is proved before anything rings.',
   'welcome.link': 'Sign in or continue as a guest to call {name}.',
 
+  'waiting.opening': 'One moment …',
   'waiting.signingIn': 'Signing you in …',
   'waiting.slow': 'This takes longer than it should. The page keeps trying.',
 
