@@ -27,8 +27,10 @@ import { welcome } from './welcome.js';
 
 speak(recall('language', '') || null);
 const line = new Line(new Phone({ origin: location.origin }));
-const views = [welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted, quality, incomingCard, tones, attention, wakeful, settings, keepForOffline]
-  .map((view) => view(line));
+const views = [
+  welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted,
+  quality, incomingCard, tones, attention, wakeful, settings, keepForOffline,
+].map((view) => view(line));
 
 /** What a stranger did to the network, and the network coped with: nothing for its user to do. @type {Set<string>} */
 const UNSEEN = new Set(['bad-frame', 'bad-sip', 'super-node-refused', 'record-refused']);

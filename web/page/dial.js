@@ -28,8 +28,8 @@ export function dialField(line) {
 
   const typed = () => {
     const target = read();
-    advise(target && target.user !== field.value.trim() && target.address !== field.value.trim() || target && !field.value.includes('@')
-      ? say('dial.calls', { address: target?.address ?? '' }) : '', false);
+    const { address = '' } = target ?? {};
+    advise(address === field.value.trim() ? '' : address && say('dial.calls', { address }), false);
     clearTimeout(timer);
     if (target) timer = setTimeout(() => warm(target.address), PAUSE_MS);
   };
