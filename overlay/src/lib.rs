@@ -12,6 +12,8 @@
 extern crate alloc;
 
 pub mod association;
+mod budget;
+mod checks;
 mod error;
 pub mod frame;
 mod id;
@@ -20,6 +22,7 @@ mod ordinary;
 pub mod peer;
 pub mod record;
 mod supernode;
+mod timers;
 
 pub use error::{GetError, PlaceError, Refused};
 pub use frame::FrameFault;

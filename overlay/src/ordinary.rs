@@ -1,222 +1,157 @@
 //! The ordinary node: two associations, the API of draft §9, and the checks of everything that comes back.
 
-use alloc::string::String;
+mod candidates;
+mod interface;
+mod link;
+mod placing;
+mod reading;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use credential::{
-    Certificate, Instance, NodeId, OverlayId, RevocationList, Sign, Signed, TrustAnchor, Verified,
-    Verify,
+    Certificate, Check, Instance, Job, NodeId, OverlayId, RevocationList, Sign, Signed,
+    TrustAnchor, Verified,
 };
-use machine::{Instant, Machine, Outbox, WallClock};
+use machine::{Instant, Machine, Outbox, Rng, WallClock};
 
-use crate::association::{Contact, Denial};
-use crate::{
-    Candidate, FrameFault, GetError, Key, LinkId, PlaceError, Placement, QueryId, Reading,
-    RecordFault, SignedRecord,
+pub use self::interface::{
+    Misbehaviour, OrdinaryConfig, OrdinaryEvent, OrdinaryInput, OrdinaryOutput, Parting,
 };
 
-/// What an ordinary node is made of.
-#[derive(Debug, Clone)]
-pub struct OrdinaryConfig {
-    /// Whom the overlay trusts.
-    pub anchor: TrustAnchor,
-    /// The user's certificate on this device. The driver holds its key.
-    pub certificate: Certificate,
-    /// The newest revocation list that was kept; `RevocationList::empty` if none.
-    pub revocations: RevocationList,
-    /// Super nodes to try, in this order.
-    pub candidates: Vec<Candidate>,
-    /// The date.
-    pub clock: WallClock,
-    /// From the system's entropy.
-    pub seed: [u8; 32],
-}
-
-/// Facts for an [`OrdinaryNode`].
-#[derive(Debug, Clone)]
-pub enum OrdinaryInput {
-    /// The link that [`OrdinaryOutput::Dial`] asked for stands.
-    Up(LinkId),
-    /// A binary message arrived.
-    Frame {
-        /// On this link.
-        link: LinkId,
-        /// As it came.
-        frame: Vec<u8>,
-    },
-    /// The link is gone, or never came up.
-    Down(LinkId),
-    /// A signature was made.
-    Signed(Signed),
-    /// A signature was checked.
-    Verified(Verified),
-    /// More super nodes to try: from a cache, from a bootstrap server.
-    Candidates(Vec<Candidate>),
-    /// The network changed or the device woke up: try again at once.
-    Woken,
-}
-
-/// Requests of an [`OrdinaryNode`] to its driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrdinaryOutput {
-    /// Opens a WebSocket with the subprotocol `p2psip.1`.
-    Dial {
-        /// The number for it.
-        link: LinkId,
-        /// Where to.
-        url: String,
-    },
-    /// Sends a binary message.
-    Send {
-        /// On this link.
-        link: LinkId,
-        /// The message.
-        frame: Vec<u8>,
-    },
-    /// Closes a link. No `Down` needs to follow.
-    Close(LinkId),
-    /// Signs with the node's own key.
-    Sign(Sign),
-    /// Checks a signature.
-    Verify(Verify),
-    /// Tells whoever uses the node.
-    Event(OrdinaryEvent),
-}
-
-/// What an [`OrdinaryNode`] has to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrdinaryEvent {
-    /// An association stands; SIP may use the link from now on.
-    Associated {
-        /// The link.
-        link: LinkId,
-        /// The super node, proved.
-        node: NodeId,
-        /// The URL that was dialled.
-        url: String,
-        /// Its STUN servers, `stun:host:port`.
-        stun: Vec<String>,
-    },
-    /// An association is gone. The node already looks for another.
-    Dissociated {
-        /// The link.
-        link: LinkId,
-        /// The super node.
-        node: NodeId,
-        /// Why.
-        why: Parting,
-    },
-    /// Super nodes that an associated one named; worth keeping for the next start.
-    SuperNodes(Vec<Contact>),
-    /// A newer revocation list, verified; worth keeping.
-    Revocations(RevocationList),
-    /// Records that `get` found, each verified. All that are known so far, newest version of each.
-    Records {
-        /// The call.
-        query: QueryId,
-        /// The records; never empty.
-        records: Vec<SignedRecord>,
-        /// Nothing further will come. If false, another event follows, perhaps with newer versions.
-        last: bool,
-    },
-    /// `get` failed.
-    GetFailed {
-        /// The call.
-        query: QueryId,
-        /// Why.
-        error: GetError,
-    },
-    /// `add`, `update` or `remove` is done.
-    Placed {
-        /// The call.
-        query: QueryId,
-        /// The record's sequence, milliseconds since 1970.
-        sequence: u64,
-    },
-    /// `add`, `update` or `remove` failed.
-    PlaceFailed {
-        /// The call.
-        query: QueryId,
-        /// Why.
-        error: PlaceError,
-    },
-    /// A super node did what no honest one does.
-    Misbehaved {
-        /// Which one, if it had proved who it is.
-        node: Option<NodeId>,
-        /// Where it was dialled.
-        url: String,
-        /// What it did.
-        how: Misbehaviour,
-    },
-    /// The node's credential has ended or was revoked: no association is possible until it is renewed.
-    CredentialExpired,
-}
-
-/// Why an association ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
-    /// The link broke.
-    Broken,
-    /// The super node fell silent.
-    Silent,
-    /// The super node ended it.
-    Denied(Denial),
-    /// The super node misbehaved.
-    Misbehaved,
-    /// The node itself ended it.
-    Own,
-}
-
-/// What a super node did that no honest one does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Misbehaviour {
-    /// It sent something that is no message of this overlay.
-    Frame(FrameFault),
-    /// It sent a message out of place.
-    OutOfPlace,
-    /// Its certificate can't be read or does not count.
-    Certificate,
-    /// Its certificate is a user's: an ordinary node posed as a super node.
-    NotASuperNode,
-    /// It did not prove that it holds its key and was dialled under this name.
-    Proof,
-    /// It handed over a faulty record.
-    Record(RecordFault),
-    /// It handed over a revocation list that the authority did not sign.
-    Revocations,
-    /// It refused for a reason that can't hold.
-    Denial(Denial),
-}
+use self::candidates::Candidates;
+use self::link::Link;
+use self::placing::Put;
+use self::reading::{Get, Seen};
+use crate::association::Mode;
+use crate::checks::{Chains, Checks};
+use crate::timers::Timers;
+use crate::{GetError, Key, LinkId, PlaceError, Placement, QueryId, Reading, SignedRecord};
 
 /// A node that lacks the duty of a super node: it associates with two of them and uses their overlay.
 #[derive(Debug)]
 pub struct OrdinaryNode {
-    config: OrdinaryConfig,
+    anchor: TrustAnchor,
+    certificate: Certificate,
+    revocations: RevocationList,
+    clock: WallClock,
+    rng: Rng,
+    state: State,
+    candidates: Candidates,
+    links: BTreeMap<LinkId, Link>,
+    /// How many dials may be under way at one time.
+    tries: usize,
+    dial_due: Option<Instant>,
+    /// Super nodes that refused the credential.
+    deniers: BTreeSet<NodeId>,
+    calls: BTreeMap<QueryId, Call>,
+    requests: BTreeMap<u64, (QueryId, LinkId)>,
+    seen: Seen,
+    last_sequence: u64,
+    checks: Checks<Waiting>,
+    signing: BTreeMap<Job, Awaited>,
+    chains: Chains,
+    timers: Timers<Timer>,
+    /// Numbers links, calls and requests.
     next: u64,
     outbox: Outbox<OrdinaryOutput>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Active,
+    /// The credential has ended.
+    Expired,
+    /// The user signed out.
+    Left,
+}
+
+/// A call of the API under way.
+#[derive(Debug)]
+enum Call {
+    Get(Get),
+    Put(Put),
+}
+
+/// What depends on signatures that the driver checks.
+#[derive(Debug)]
+enum Waiting {
+    SuperNode(LinkId),
+    Revocations(LinkId, RevocationList),
+    Record {
+        query: QueryId,
+        link: LinkId,
+        record: SignedRecord,
+    },
+}
+
+/// What a signature is made for.
+#[derive(Debug)]
+enum Awaited {
+    Proof(LinkId),
+    /// A record with this sequence.
+    Record(QueryId, u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Patience with a new link, the heartbeat of a standing one.
+    Link(LinkId),
+    Hedge(QueryId),
+    Call(QueryId),
+    Credential,
+}
+
+/// How many calls may be under way.
+const CALLS: usize = 64;
+/// How many verified certificates are remembered.
+const CHAINS: usize = 32;
+
 impl OrdinaryNode {
     /// Starts a node; it dials at once.
     #[must_use]
-    pub fn new(config: OrdinaryConfig, _now: Instant) -> Self {
-        Self {
-            config,
+    pub fn new(config: OrdinaryConfig, now: Instant) -> Self {
+        let mut candidates = Candidates::new();
+        candidates.offer(config.candidates);
+        let mut node = Self {
+            anchor: config.anchor,
+            certificate: config.certificate,
+            revocations: config.revocations,
+            clock: config.clock,
+            rng: Rng::new(config.seed),
+            state: State::Active,
+            candidates,
+            links: BTreeMap::new(),
+            tries: link::WANTED,
+            dial_due: None,
+            deniers: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            seen: Seen::default(),
+            last_sequence: 0,
+            checks: Checks::new(),
+            signing: BTreeMap::new(),
+            chains: Chains::new(CHAINS),
+            timers: Timers::new(),
             next: 0,
             outbox: Outbox::default(),
-        }
+        };
+        node.check_credential(now);
+        node.dial(now);
+        node
     }
 
     /// The overlay that it is a member of.
     #[must_use]
     pub fn overlay(&self) -> OverlayId {
-        self.config.anchor.overlay()
+        self.anchor.overlay()
     }
 
     /// The associations that stand: link, super node, URL.
     pub fn associations(&self) -> impl Iterator<Item = (LinkId, NodeId, &str)> {
-        core::iter::empty()
+        let standing = self.standing();
+        standing.filter_map(|(id, link)| Some((id, link.node?, link.url.as_str())))
     }
 
     /// Looks a key up (draft §9). Ends with [`OrdinaryEvent::Records`] with `last`, or [`OrdinaryEvent::GetFailed`].
@@ -225,16 +160,21 @@ impl OrdinaryNode {
     pub fn get(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _owner: Option<&str>,
-        _reading: Reading,
-        _now: Instant,
+        key: Key,
+        owner: Option<&str>,
+        reading: Reading,
+        now: Instant,
     ) -> QueryId {
         let query = self.query();
-        let error = if overlay == self.overlay() {
-            GetError::NoSuperNode
-        } else {
-            GetError::NotAMember(overlay)
+        let owner = owner.map(ToString::to_string);
+        let error = match self.refusal(overlay) {
+            None => {
+                self.begin_get(query, key, owner, reading, false, now);
+                return query;
+            }
+            Some(PlaceError::NotAMember(overlay)) => GetError::NotAMember(overlay),
+            Some(PlaceError::CredentialExpired) => GetError::CredentialExpired,
+            Some(_) => GetError::TooMany,
         };
         self.event(OrdinaryEvent::GetFailed { query, error });
         query
@@ -246,12 +186,12 @@ impl OrdinaryNode {
     pub fn add(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _body: Vec<u8>,
-        _placement: Placement,
-        _now: Instant,
+        key: Key,
+        body: Vec<u8>,
+        placement: Placement,
+        now: Instant,
     ) -> QueryId {
-        self.place(overlay)
+        self.place(overlay, Mode::Add, key, body, placement, now)
     }
 
     /// Replaces the record of this owner and device, or creates it (draft §9).
@@ -260,12 +200,12 @@ impl OrdinaryNode {
     pub fn update(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _body: Vec<u8>,
-        _placement: Placement,
-        _now: Instant,
+        key: Key,
+        body: Vec<u8>,
+        placement: Placement,
+        now: Instant,
     ) -> QueryId {
-        self.place(overlay)
+        self.place(overlay, Mode::Update, key, body, placement, now)
     }
 
     /// Removes this owner's records under the key (draft §9): those of one device, or of all.
@@ -274,33 +214,72 @@ impl OrdinaryNode {
     pub fn remove(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _instance: Option<Instance>,
-        _now: Instant,
+        key: Key,
+        instance: Option<Instance>,
+        now: Instant,
     ) -> QueryId {
-        self.place(overlay)
+        let query = self.query();
+        match self.refusal(overlay) {
+            Some(error) => self.put_failed(query, error),
+            None => self.begin_remove(query, key, instance, now),
+        }
+        query
     }
 
     /// Forgets a call; no event follows for it.
-    pub fn cancel(&mut self, _query: QueryId) {}
+    pub fn cancel(&mut self, query: QueryId) {
+        self.calls.remove(&query);
+        self.requests.retain(|_, (other, _)| *other != query);
+    }
 
     /// Replaces the credential by a renewed one. Associations stay; the next ones use it.
-    pub fn renew(&mut self, certificate: Certificate, _now: Instant) {
-        self.config.certificate = certificate;
+    pub fn renew(&mut self, certificate: Certificate, now: Instant) {
+        self.certificate = certificate;
+        self.deniers.clear();
+        if self.state == State::Expired {
+            self.state = State::Active;
+        }
+        self.check_credential(now);
+        self.dial(now);
     }
 
     /// Ends all associations and dials no more: the user signed out.
-    pub fn leave(&mut self, _now: Instant) {}
+    pub fn leave(&mut self, now: Instant) {
+        self.stop(State::Left, now);
+    }
 
-    fn place(&mut self, overlay: OverlayId) -> QueryId {
+    fn place(
+        &mut self,
+        overlay: OverlayId,
+        mode: Mode,
+        key: Key,
+        body: Vec<u8>,
+        placement: Placement,
+        now: Instant,
+    ) -> QueryId {
         let query = self.query();
-        let error = if overlay == self.overlay() {
-            PlaceError::NoSuperNode
-        } else {
-            PlaceError::NotAMember(overlay)
-        };
-        self.event(OrdinaryEvent::PlaceFailed { query, error });
+        match self.refusal(overlay) {
+            Some(error) => self.put_failed(query, error),
+            None => self.begin_put(query, mode, key, body, placement, now),
+        }
         query
+    }
+
+    /// Why a call can't even begin.
+    fn refusal(&self, overlay: OverlayId) -> Option<PlaceError> {
+        if overlay != self.overlay() {
+            Some(PlaceError::NotAMember(overlay))
+        } else if !self.is_active() {
+            Some(PlaceError::CredentialExpired)
+        } else if self.calls.len() >= CALLS {
+            Some(PlaceError::TooMany)
+        } else {
+            None
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        self.state == State::Active
     }
 
     fn query(&mut self) -> QueryId {
@@ -308,8 +287,126 @@ impl OrdinaryNode {
         QueryId(self.next)
     }
 
+    /// A number for a request that belongs to a call and goes by a link.
+    fn request(&mut self, query: QueryId, link: LinkId) -> u64 {
+        self.next += 1;
+        self.requests.insert(self.next, (query, link));
+        self.next
+    }
+
     fn event(&mut self, event: OrdinaryEvent) {
         self.outbox.push(OrdinaryOutput::Event(event));
+    }
+
+    fn sign(&mut self, purpose: Awaited, message: Vec<u8>) {
+        let job = self.checks.job();
+        self.signing.insert(job, purpose);
+        self.outbox
+            .push(OrdinaryOutput::Sign(Sign { job, message }));
+    }
+
+    fn check(&mut self, subject: Waiting, checks: Vec<Check>) {
+        for request in self.checks.begin(subject, checks) {
+            self.outbox.push(OrdinaryOutput::Verify(request));
+        }
+    }
+
+    fn signed(&mut self, signed: Signed, now: Instant) {
+        match self.signing.remove(&signed.job) {
+            Some(Awaited::Proof(link)) => self.proof_signed(link, signed.signature),
+            Some(Awaited::Record(query, sequence)) => {
+                self.record_signed(query, sequence, signed.signature, now);
+            }
+            None => {}
+        }
+    }
+
+    fn verified(&mut self, verified: Verified, now: Instant) {
+        let Some((subject, failed)) = self.checks.answer(verified) else {
+            return;
+        };
+        match subject {
+            Waiting::SuperNode(link) => self.super_node_checked(link, failed, now),
+            Waiting::Revocations(link, list) => self.revocations_checked(link, list, failed, now),
+            Waiting::Record {
+                query,
+                link,
+                record,
+            } => self.record_checked(query, link, record, failed, now),
+        }
+    }
+
+    /// An association came up: calls that wait for one go on.
+    fn association_changed(&mut self, now: Instant) {
+        for query in self.queries() {
+            self.get_on(query, now);
+            self.put_on(query, now);
+        }
+    }
+
+    fn association_lost(&mut self, link: LinkId, now: Instant) {
+        self.requests.retain(|_, (_, other)| *other != link);
+        for query in self.queries() {
+            self.get_link_lost(query, link, now);
+            self.put_link_lost(query, link, now);
+        }
+    }
+
+    fn queries(&self) -> Vec<QueryId> {
+        self.calls.keys().copied().collect()
+    }
+
+    /// Looks whether the own credential still counts, and when to look again.
+    fn check_credential(&mut self, now: Instant) {
+        let wall = self.clock.at(now);
+        let ends = self.certificate.not_after();
+        if ends < wall || self.revocations.contains(self.certificate.serial()) {
+            return self.credential_ended(now);
+        }
+        let left = core::time::Duration::from_millis(ends - wall + 1);
+        self.timers.set(now + left, Timer::Credential);
+    }
+
+    fn credential_ended(&mut self, now: Instant) {
+        if self.is_active() {
+            self.stop(State::Expired, now);
+            self.event(OrdinaryEvent::CredentialExpired);
+        }
+    }
+
+    fn stop(&mut self, state: State, now: Instant) {
+        self.state = state;
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.end(link, Parting::Own, now);
+        }
+        for query in self.queries() {
+            match self.calls.remove(&query) {
+                Some(Call::Get(get)) if !get.is_removal() => {
+                    let error = GetError::CredentialExpired;
+                    self.event(OrdinaryEvent::GetFailed { query, error });
+                }
+                Some(Call::Get(_) | Call::Put(_)) => {
+                    self.put_failed(query, PlaceError::CredentialExpired);
+                }
+                None => {}
+            }
+        }
+        self.requests.clear();
+    }
+
+    fn due(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Link(link) => self.link_due(link, now),
+            Timer::Hedge(query) => {
+                self.get_hedged(query, now);
+                self.put_hedged(query, now);
+            }
+            Timer::Call(query) => {
+                self.get_on(query, now);
+                self.put_on(query, now);
+            }
+            Timer::Credential => self.check_credential(now),
+        }
     }
 }
 
@@ -317,15 +414,41 @@ impl Machine for OrdinaryNode {
     type Input = OrdinaryInput;
     type Output = OrdinaryOutput;
 
-    fn handle_input(&mut self, _input: OrdinaryInput, _now: Instant) {}
+    fn handle_input(&mut self, input: OrdinaryInput, now: Instant) {
+        match input {
+            OrdinaryInput::Up(link) => self.up(link, now),
+            OrdinaryInput::Frame { link, frame } => self.frame(link, &frame, now),
+            OrdinaryInput::Down(link) => self.down(link, now),
+            OrdinaryInput::Signed(signed) => self.signed(signed, now),
+            OrdinaryInput::Verified(verified) => self.verified(verified, now),
+            OrdinaryInput::Candidates(candidates) => {
+                self.candidates.offer(candidates);
+                self.dial(now);
+            }
+            OrdinaryInput::Woken => {
+                self.candidates.woken(now);
+                self.dial(now);
+            }
+        }
+    }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            self.due(timer, now);
+        }
+        if self.dial_due.is_some_and(|due| due <= now) {
+            self.dial_impatiently(now);
+        }
+    }
 
     fn poll_output(&mut self) -> Option<OrdinaryOutput> {
         self.outbox.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        None
+        [self.timers.next(), self.dial_due]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

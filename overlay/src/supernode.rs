@@ -1,302 +1,199 @@
 //! The super node: the ring, the store, the search, and the associations that it serves.
 
-use alloc::string::String;
+mod copying;
+mod interface;
+mod membership;
+mod peers;
+mod placing;
+mod ring;
+mod searching;
+mod serving;
+mod store;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use credential::{
-    Certificate, Instance, MemberStatement, NodeId, OverlayId, RevocationList, Sign, Signed,
-    TrustAnchor, Verified, Verify,
+    Certificate, Check, Job, MemberStatement, NodeId, OverlayId, RevocationList, Sign, Signed,
+    Verified,
 };
-use machine::{Instant, Machine, Outbox, WallClock};
+use machine::{Instant, Machine, Outbox, Rng};
 
-use crate::{
-    FrameFault, GetError, Key, LinkId, PlaceError, Placement, QueryId, RecordFault, SignedRecord,
+pub use self::interface::{
+    Limits, Offence, Offender, Seed, SuperNodeConfig, SuperNodeEvent, SuperNodeInput,
+    SuperNodeOutput,
 };
 
-/// What a super node is made of.
-#[derive(Debug, Clone)]
-pub struct SuperNodeConfig {
-    /// Whom the overlay trusts.
-    pub anchor: TrustAnchor,
-    /// The node's certificate. The driver holds its key.
-    pub certificate: Certificate,
-    /// The authority's compact statement of the same.
-    pub statement: MemberStatement,
-    /// The newest revocation list that was kept; `RevocationList::empty` if none.
-    pub revocations: RevocationList,
-    /// The hosts under which ordinary nodes dial it, without port.
-    pub hosts: Vec<String>,
-    /// Its WebSocket URL, `wss://host:port/p2psip`.
-    pub url: String,
-    /// Where other super nodes dial it, `host:port`.
-    pub quic: String,
-    /// The STUN servers that it names, `stun:host:port`.
-    pub stun: Vec<String>,
-    /// Members to join by. With none it is the first of its overlay.
-    pub seeds: Vec<Seed>,
-    /// Its bounds.
-    pub limits: Limits,
-    /// The date.
-    pub clock: WallClock,
-    /// From the system's entropy.
-    pub seed: [u8; 32],
-}
-
-/// A member to join by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seed {
-    /// Its id.
-    pub node: NodeId,
-    /// Where it is dialled, `host:port`.
-    pub quic: String,
-}
-
-/// The bounds of a super node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Records in the store.
-    pub records: usize,
-    /// Bytes in the store: the space that it reserves for its share of the table (draft §7).
-    pub bytes: usize,
-    /// Records of one owner.
-    pub owner_records: usize,
-    /// Bytes of one owner.
-    pub owner_bytes: usize,
-    /// Writes of one owner in a second, in the long run.
-    pub owner_writes: u32,
-    /// Associations.
-    pub associations: usize,
-    /// Associations of one user.
-    pub user_associations: usize,
-    /// Requests of one association in a second, in the long run.
-    pub requests: u32,
-    /// Links to other super nodes that it keeps up without need.
-    pub mesh: usize,
-    /// Signatures being checked at one time.
-    pub checks: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            records: 100_000,
-            bytes: 256 << 20,
-            owner_records: 64,
-            owner_bytes: 256 << 10,
-            owner_writes: 4,
-            associations: 10_000,
-            user_associations: 32,
-            requests: 40,
-            mesh: 48,
-            checks: 4_096,
-        }
-    }
-}
-
-/// Facts for a [`SuperNode`].
-#[derive(Debug, Clone)]
-pub enum SuperNodeInput {
-    /// Somebody opened a WebSocket with the subprotocol `p2psip.1`.
-    AssociationOpened(LinkId),
-    /// A mutually authenticated link to another super node stands, whoever dialled it.
-    PeerOpened {
-        /// The link.
-        link: LinkId,
-        /// The certificate by which the other end authenticated itself, DER.
-        certificate: Vec<u8>,
-    },
-    /// The link that [`SuperNodeOutput::Dial`] asked for did not come up.
-    DialFailed(NodeId),
-    /// A message arrived.
-    Frame {
-        /// On this link, of either kind.
-        link: LinkId,
-        /// As it came.
-        frame: Vec<u8>,
-    },
-    /// The link, of either kind, is gone.
-    Closed(LinkId),
-    /// A signature was made.
-    Signed(Signed),
-    /// A signature was checked.
-    Verified(Verified),
-    /// A revocation list, from the login server.
-    Revocations(RevocationList),
-    /// More members to join by.
-    Seeds(Vec<Seed>),
-}
-
-/// Requests of a [`SuperNode`] to its driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SuperNodeOutput {
-    /// Opens a link to another super node, which must prove that it is this node.
-    Dial {
-        /// Who must answer.
-        node: NodeId,
-        /// Where, `host:port`.
-        address: String,
-    },
-    /// Sends a message.
-    Send {
-        /// On this link, of either kind.
-        link: LinkId,
-        /// The message.
-        frame: Vec<u8>,
-    },
-    /// Closes a link after what was sent on it. No `Closed` needs to follow.
-    Close(LinkId),
-    /// Signs with the node's own key.
-    Sign(Sign),
-    /// Checks a signature.
-    Verify(Verify),
-    /// Tells whoever uses the node.
-    Event(SuperNodeEvent),
-}
-
-/// What a [`SuperNode`] has to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SuperNodeEvent {
-    /// It is a member of the ring and serves.
-    Joined,
-    /// A user's device is associated.
-    Associated {
-        /// By this link.
-        link: LinkId,
-        /// The user, `sip:alice@example.org`, certified.
-        uri: String,
-        /// The device, certified.
-        instance: Instance,
-    },
-    /// An association is gone.
-    Dissociated {
-        /// The link.
-        link: LinkId,
-        /// The user.
-        uri: String,
-        /// The device.
-        instance: Instance,
-    },
-    /// A link to another super node stands and is checked.
-    PeerUp {
-        /// The link.
-        link: LinkId,
-        /// The super node.
-        node: NodeId,
-    },
-    /// A link to another super node is gone.
-    PeerDown {
-        /// The link.
-        link: LinkId,
-        /// The super node.
-        node: NodeId,
-    },
-    /// A link that [`SuperNode::connect`] asked for can't be had.
-    PeerFailed(NodeId),
-    /// A super node is a member.
-    MemberUp {
-        /// Its id.
-        node: NodeId,
-        /// Its WebSocket URL.
-        url: String,
-    },
-    /// A super node left, or was lost.
-    MemberLost(NodeId),
-    /// A newer revocation list, verified; worth keeping and handing to the TLS layer.
-    Revocations(RevocationList),
-    /// Records that `get` found, each verified. All that are known so far, newest version of each.
-    Records {
-        /// The call.
-        query: QueryId,
-        /// The records; never empty.
-        records: Vec<SignedRecord>,
-        /// Nothing further will come.
-        last: bool,
-    },
-    /// `get` failed.
-    GetFailed {
-        /// The call.
-        query: QueryId,
-        /// Why.
-        error: GetError,
-    },
-    /// `add`, `update` or `remove` is done.
-    Placed {
-        /// The call.
-        query: QueryId,
-        /// The record's sequence, milliseconds since 1970.
-        sequence: u64,
-    },
-    /// `add`, `update` or `remove` failed.
-    PlaceFailed {
-        /// The call.
-        query: QueryId,
-        /// Why.
-        error: PlaceError,
-    },
-    /// Somebody did what no honest node does.
-    Misbehaved {
-        /// Who.
-        who: Offender,
-        /// What.
-        how: Offence,
-    },
-}
-
-/// Who misbehaved towards a super node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Offender {
-    /// Somebody who had not proved who he is.
-    Stranger(LinkId),
-    /// A user.
-    User(String),
-    /// A super node.
-    SuperNode(NodeId),
-}
-
-/// What somebody did that no honest node does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Offence {
-    /// Something that is no message of this overlay.
-    Frame(FrameFault),
-    /// A message out of place.
-    OutOfPlace,
-    /// A certificate that can't be read or does not count.
-    Certificate,
-    /// A user's certificate where a super node's is needed, or the reverse.
-    Role,
-    /// No proof of holding the key.
-    Proof,
-    /// A host that is none of the super node's names.
-    Host,
-    /// A faulty record.
-    Record(RecordFault),
-    /// A faulty announcement.
-    Announcement,
-    /// A revocation list that the authority did not sign.
-    Revocations,
-    /// An answer that nobody asked for.
-    Unasked,
-    /// More requests than allowed.
-    Flood,
-}
+use self::copying::Copies;
+use self::membership::Join;
+use self::peers::{Dial, Peer};
+use self::placing::{Origin, Placing};
+use self::ring::Ring;
+use self::searching::Search;
+use self::serving::Association;
+use self::store::Store;
+use crate::association::Mode;
+use crate::checks::{Chains, Checks};
+use crate::peer::{About, Announcement, Message};
+use crate::record::{MAX_BODY, MAX_LIFETIME, owner};
+use crate::timers::Timers;
+use crate::{Control, GetError, Key, LinkId, PlaceError, Placement, QueryId, SignedRecord};
 
 /// A node of the ring: it keeps a share of the table and serves ordinary nodes.
 #[derive(Debug)]
 pub struct SuperNode {
     config: SuperNodeConfig,
-    next: u64,
+    own: NodeId,
+    seeds: Vec<Seed>,
+    revocations: RevocationList,
+    rng: Rng,
+    state: State,
+    /// What it last said of itself.
+    announcement: Option<Announcement>,
+    leave_announced: bool,
+    ring: Ring,
+    peers: BTreeMap<LinkId, Peer>,
+    ready: BTreeMap<NodeId, BTreeSet<LinkId>>,
+    dials: BTreeMap<NodeId, Dial>,
+    store: Store,
+    copies: Copies,
+    associations: BTreeMap<LinkId, Association>,
+    /// How many associations each user has.
+    users: BTreeMap<String, usize>,
+    searches: BTreeMap<u64, Search>,
+    placings: BTreeMap<u64, Placing>,
+    last_sequence: u64,
+    queries: u64,
+    checks: Checks<Waiting>,
+    signing: BTreeMap<Job, Awaited>,
+    chains: Chains,
+    timers: Timers<Timer>,
     outbox: Outbox<SuperNodeOutput>,
 }
+
+#[derive(Debug)]
+enum State {
+    Joining(Box<Join>),
+    Joined,
+    /// Handing over what it keeps.
+    Leaving,
+    Left,
+}
+
+impl State {
+    const fn has_left(&self) -> bool {
+        matches!(self, Self::Left)
+    }
+}
+
+/// For whom something is looked up or placed.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    Ordinary { link: LinkId, request: u64 },
+    Own(QueryId),
+}
+
+/// What depends on signatures that the driver checks.
+#[derive(Debug)]
+enum Waiting {
+    Proof(LinkId),
+    Announcement {
+        from: NodeId,
+        statement: MemberStatement,
+        announcement: Announcement,
+    },
+    Revocations(Option<NodeId>, RevocationList),
+    Place {
+        origin: Origin,
+        mode: Mode,
+        record: SignedRecord,
+    },
+    Found {
+        from: NodeId,
+        request: u64,
+        record: SignedRecord,
+    },
+    Copy {
+        from: NodeId,
+        record: SignedRecord,
+    },
+}
+
+/// What a signature is made for.
+#[derive(Debug)]
+enum Awaited {
+    Challenge(LinkId),
+    Announcement(About),
+    Record {
+        query: QueryId,
+        control: Control,
+        body: Vec<u8>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Patience with a new association, silence of a standing one.
+    Association(LinkId),
+    Wave(u64),
+    Search(u64),
+    Placing(u64),
+    Copy,
+    Sync,
+    Probe,
+    Suspect(NodeId),
+    /// The attempt with this number.
+    Dial(NodeId, u8),
+    Join,
+    Round,
+    CopyRound,
+    Sweep,
+    Announce,
+    Parting,
+}
+
+/// How many verified certificates are remembered.
+const CHAINS: usize = 1_024;
 
 impl SuperNode {
     /// Starts a node; it joins by its seeds, or is the first.
     #[must_use]
-    pub fn new(config: SuperNodeConfig, _now: Instant) -> Self {
-        Self {
-            config,
-            next: 0,
+    pub fn new(config: SuperNodeConfig, now: Instant) -> Self {
+        let own = config.statement.node;
+        let mut node = Self {
+            own,
+            seeds: config.seeds.clone(),
+            revocations: config.revocations.clone(),
+            rng: Rng::new(config.seed),
+            state: State::Joining(Box::new(Join::new(now))),
+            announcement: None,
+            leave_announced: false,
+            ring: Ring::new(own),
+            peers: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            store: Store::new(config.limits),
+            copies: Copies::default(),
+            associations: BTreeMap::new(),
+            users: BTreeMap::new(),
+            searches: BTreeMap::new(),
+            placings: BTreeMap::new(),
+            last_sequence: 0,
+            queries: 0,
+            checks: Checks::new(),
+            signing: BTreeMap::new(),
+            chains: Chains::new(CHAINS),
+            timers: Timers::new(),
             outbox: Outbox::default(),
-        }
+            config,
+        };
+        node.seeds.retain(|seed| seed.node != own);
+        node.begin_join(now);
+        node.sweep(now);
+        node.copy_round(now);
+        node
     }
 
     /// The overlay that it is a member of.
@@ -308,40 +205,49 @@ impl SuperNode {
     /// Its own id.
     #[must_use]
     pub fn node(&self) -> NodeId {
-        self.config.statement.node
+        self.own
     }
 
     /// The link to another super node, if one stands.
     #[must_use]
-    pub fn link(&self, _node: NodeId) -> Option<LinkId> {
-        None
+    pub fn link(&self, node: NodeId) -> Option<LinkId> {
+        self.link_to(node)
     }
 
     /// Sees to it that there is a link to a member: [`SuperNodeEvent::PeerUp`] or [`SuperNodeEvent::PeerFailed`] follows,
     /// unless [`link`](Self::link) already has one.
-    pub fn connect(&mut self, node: NodeId, _now: Instant) {
-        self.event(SuperNodeEvent::PeerFailed(node));
+    pub fn connect(&mut self, node: NodeId, now: Instant) {
+        self.want_link(node, now);
     }
 
     /// The members of the ring that it knows, itself included, clockwise: id and WebSocket URL.
     pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        core::iter::once((self.config.statement.node, self.config.url.as_str()))
+        let members = self.ring.members();
+        members.map(|(node, member)| (node, member.announcement.about.url.as_str()))
+    }
+
+    /// The super nodes that keep a key's records, the responsible one first.
+    #[must_use]
+    pub fn replicas(&self, key: Key) -> Vec<NodeId> {
+        self.ring.replicas(key)
     }
 
     /// Looks a key up for the super node itself. See [`OrdinaryNode::get`](crate::OrdinaryNode::get).
     pub fn get(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _owner: Option<&str>,
-        _now: Instant,
+        key: Key,
+        owner: Option<&str>,
+        now: Instant,
     ) -> QueryId {
-        self.next += 1;
-        let query = QueryId(self.next);
-        self.event(SuperNodeEvent::GetFailed {
-            query,
-            error: GetError::NotAMember(overlay),
-        });
+        let query = self.query();
+        if overlay == self.overlay() {
+            let owner = owner.map(ToString::to_string);
+            self.search(Asker::Own(query), key, owner, false, now);
+        } else {
+            let error = GetError::NotAMember(overlay);
+            self.event(SuperNodeEvent::GetFailed { query, error });
+        }
         query
     }
 
@@ -349,31 +255,196 @@ impl SuperNode {
     pub fn update(
         &mut self,
         overlay: OverlayId,
-        _key: Key,
-        _body: Vec<u8>,
-        _placement: Placement,
-        _now: Instant,
+        key: Key,
+        body: Vec<u8>,
+        placement: Placement,
+        now: Instant,
     ) -> QueryId {
-        self.next += 1;
-        let query = QueryId(self.next);
-        self.event(SuperNodeEvent::PlaceFailed {
-            query,
-            error: PlaceError::NotAMember(overlay),
-        });
+        let query = self.query();
+        let error = if overlay != self.overlay() {
+            PlaceError::NotAMember(overlay)
+        } else if body.len() > MAX_BODY {
+            PlaceError::TooLarge
+        } else if placement.lifetime == 0 || placement.lifetime > MAX_LIFETIME {
+            PlaceError::Lifetime
+        } else if let Some((owner, instance)) = owner(&self.config.certificate) {
+            let control = Control {
+                overlay,
+                key,
+                owner,
+                instance,
+                policy: placement.policy,
+                sequence: 0,
+                lifetime: placement.lifetime,
+                no_update: placement.no_update,
+                removed: false,
+            };
+            self.sign_own_record(query, control, body, now);
+            return query;
+        } else {
+            PlaceError::CredentialExpired
+        };
+        self.event(SuperNodeEvent::PlaceFailed { query, error });
         query
     }
 
-    /// Replaces the credential by a renewed one.
-    pub fn renew(&mut self, certificate: Certificate, statement: MemberStatement, _now: Instant) {
+    /// Replaces the credential by a renewed one, and says so to all.
+    pub fn renew(&mut self, certificate: Certificate, statement: MemberStatement, now: Instant) {
         self.config.certificate = certificate;
         self.config.statement = statement;
+        if matches!(self.state, State::Joined) {
+            self.announce(false, now);
+        }
     }
 
     /// Leaves the ring: hands its records over, announces it, and takes leave of its ordinary nodes.
-    pub fn leave(&mut self, _now: Instant) {}
+    pub fn leave(&mut self, now: Instant) {
+        self.begin_leave(now);
+    }
+
+    fn wall(&self, now: Instant) -> u64 {
+        self.config.clock.at(now)
+    }
+
+    fn query(&mut self) -> QueryId {
+        self.queries += 1;
+        QueryId(self.queries)
+    }
+
+    /// An unpredictable number, so that nobody can answer a request that he has not seen.
+    fn number(&mut self) -> u64 {
+        u64::from_be_bytes(self.rng.bytes())
+    }
 
     fn event(&mut self, event: SuperNodeEvent) {
         self.outbox.push(SuperNodeOutput::Event(event));
+    }
+
+    fn misbehaved(&mut self, who: Offender, how: Offence) {
+        self.event(SuperNodeEvent::Misbehaved { who, how });
+    }
+
+    fn sign(&mut self, purpose: Awaited, message: Vec<u8>) {
+        let job = self.checks.job();
+        self.signing.insert(job, purpose);
+        self.outbox
+            .push(SuperNodeOutput::Sign(Sign { job, message }));
+    }
+
+    fn check(&mut self, subject: Waiting, checks: Vec<Check>) {
+        for request in self.checks.begin(subject, checks) {
+            self.outbox.push(SuperNodeOutput::Verify(request));
+        }
+    }
+
+    fn signed(&mut self, signed: Signed, now: Instant) {
+        let signature = signed.signature;
+        match self.signing.remove(&signed.job) {
+            Some(Awaited::Challenge(link)) => self.challenge_signed(link, signature),
+            Some(Awaited::Announcement(about)) => self.announcement_signed(about, signature, now),
+            Some(Awaited::Record {
+                query,
+                control,
+                body,
+            }) => self.own_record_signed(query, control, body, signature, now),
+            None => {}
+        }
+    }
+
+    fn verified(&mut self, verified: Verified, now: Instant) {
+        let Some((subject, failed)) = self.checks.answer(verified) else {
+            return;
+        };
+        match subject {
+            Waiting::Proof(link) => self.proof_checked(link, failed, now),
+            Waiting::Announcement {
+                from,
+                statement,
+                announcement,
+            } => self.announcement_checked(from, &statement, announcement, failed, now),
+            Waiting::Revocations(from, _) if failed.is_some() => self.revocations_refused(from),
+            Waiting::Revocations(_, list) => self.revocations_checked(list, now),
+            Waiting::Place {
+                origin,
+                mode,
+                record,
+            } => self.place_checked(origin, mode, record, failed, now),
+            Waiting::Found {
+                from,
+                request,
+                record,
+            } => self.found_checked(from, request, record, failed, now),
+            Waiting::Copy { from, record } => self.copy_checked(from, record, failed, now),
+        }
+    }
+
+    fn peer_message(&mut self, link: LinkId, node: NodeId, message: Message, now: Instant) {
+        match message {
+            Message::Hello {
+                announcement,
+                joining,
+            } => self.greeted(link, node, announcement, joining, now),
+            Message::Digest {
+                buckets,
+                revocations,
+            } => self.digest_received(link, buckets, revocations, now),
+            Message::Members { bucket, entries } => self.members_received(link, bucket, &entries),
+            Message::Announcements { announcements } => {
+                for announcement in announcements {
+                    self.consider(node, announcement, now);
+                }
+            }
+            Message::Ask { nodes } => self.asked(link, nodes),
+            Message::Lost { node, incarnation } => self.suspect(node, incarnation, now),
+            Message::Ping { number } => self.send_link(link, &Message::Pong { number }),
+            Message::Pong { .. } => {}
+            Message::Revocations { list } => match RevocationList::read(&list) {
+                Some(list) => self.revocations_offered(Some(node), list),
+                None => self.revocations_refused(Some(node)),
+            },
+            Message::Find(find) => self.find(node, find, now),
+            Message::Found { request, records } => self.found(node, request, records, now),
+            Message::Place {
+                request,
+                mode,
+                record,
+            } => self.store_record(Origin::Peer(node, request), mode, record, now),
+            Message::Placed { request, outcome } => self.replica_answered(node, request, outcome),
+            Message::Compare {
+                after,
+                last,
+                digest,
+            } => self.compared(node, after, last, digest, now),
+            Message::Same { .. } => self.same(node, now),
+            Message::Slots {
+                after,
+                last,
+                slots,
+                more,
+            } => self.slots_listed(node, (after, last), slots, more, now),
+            Message::Want { slots } => self.wanted(node, slots, now),
+            Message::Copies { records } => self.copies(node, records, now),
+        }
+    }
+
+    fn due(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Association(link) => self.association_due(link, now),
+            Timer::Wave(request) => self.wave_due(request, now),
+            Timer::Search(request) => self.search_due(request),
+            Timer::Placing(number) => self.placing_due(number),
+            Timer::Copy => self.copy_due(now),
+            Timer::Sync => self.sync_due(now),
+            Timer::Probe => self.probe(now),
+            Timer::Suspect(node) => self.suspect_due(node, now),
+            Timer::Dial(node, attempt) => self.dial_due(node, attempt, now),
+            Timer::Join => self.join_due(now),
+            Timer::Round => self.round(now),
+            Timer::CopyRound => self.copy_round(now),
+            Timer::Sweep => self.sweep(now),
+            Timer::Announce => self.announce(false, now),
+            Timer::Parting => self.parted(now),
+        }
     }
 }
 
@@ -381,15 +452,61 @@ impl Machine for SuperNode {
     type Input = SuperNodeInput;
     type Output = SuperNodeOutput;
 
-    fn handle_input(&mut self, _input: SuperNodeInput, _now: Instant) {}
+    fn handle_input(&mut self, input: SuperNodeInput, now: Instant) {
+        match input {
+            SuperNodeInput::AssociationOpened(link) => self.association_opened(link, now),
+            SuperNodeInput::PeerOpened { link, certificate } => {
+                self.peer_opened(link, &certificate, now);
+            }
+            SuperNodeInput::DialFailed(node) => self.dial_failed(node, now),
+            SuperNodeInput::Frame { link, frame } => {
+                if self.associations.contains_key(&link) {
+                    self.association_frame(link, &frame, now);
+                } else {
+                    self.peer_frame(link, &frame, now);
+                }
+            }
+            SuperNodeInput::Closed(link) => {
+                self.forget_association(link);
+                self.peer_closed(link, now);
+            }
+            SuperNodeInput::Signed(signed) => self.signed(signed, now),
+            SuperNodeInput::Verified(verified) => self.verified(verified, now),
+            SuperNodeInput::Revocations(list) => self.revocations_offered(None, list),
+            SuperNodeInput::Seeds(seeds) => {
+                for seed in seeds {
+                    let known = self.seeds.iter().any(|known| known.node == seed.node);
+                    if !known && seed.node != self.own && self.seeds.len() < SEEDS {
+                        self.seeds.push(seed);
+                    }
+                }
+                if matches!(self.state, State::Joining(_)) {
+                    self.dial_seeds(now);
+                }
+            }
+        }
+    }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.state.has_left() {
+            return;
+        }
+        while let Some(timer) = self.timers.pop(now) {
+            self.due(timer, now);
+        }
+    }
 
     fn poll_output(&mut self) -> Option<SuperNodeOutput> {
         self.outbox.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        None
+        if self.state.has_left() {
+            return None;
+        }
+        self.timers.next()
     }
 }
+
+/// How many seeds are remembered.
+const SEEDS: usize = 64;

@@ -252,7 +252,7 @@ impl SuperNode {
                 });
             }
             Event::PeerUp { link, node } => self.peer_up(link, node, now),
-            Event::PeerDown { .. } => {}
+            Event::PeerDown { .. } | Event::Left => {}
             Event::PeerFailed(node) => {
                 for message in self.waiting.remove(&node).unwrap_or_default() {
                     self.undeliverable(&message, now);

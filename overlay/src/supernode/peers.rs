@@ -1,0 +1,301 @@
+//! Links to other super nodes: dialled when needed, probed along the ring.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::{Certificate, NodeId, Serial};
+use machine::Instant;
+
+use super::{Offence, Offender, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
+use crate::budget::Budget;
+use crate::peer::Message;
+use crate::{LinkId, frame};
+
+/// How long a dial may take before it counts as failed.
+const DIAL: Duration = Duration::from_millis(1_500);
+/// How often a member that can't be dialled is tried before it is lost.
+const ATTEMPTS: u8 = 2;
+/// How many frames wait for one dial.
+const QUEUE: usize = 256;
+/// How often ring neighbours are probed; two misses and they are lost.
+pub(super) const PROBE: Duration = Duration::from_secs(1);
+/// How many neighbours on each side are probed.
+const PROBED: usize = 3;
+/// How long a member that somebody else lost has to show that it lives.
+const SUSPECT: Duration = Duration::from_secs(1);
+/// Messages of one super node in a second in the long run, and at once.
+const MESSAGES: (u32, u32) = (4_000, 8_000);
+
+/// A link whose other end is an admitted super node.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) node: NodeId,
+    pub(super) serial: Serial,
+    heard: Instant,
+    asked: Option<Instant>,
+    misses: u8,
+    budget: Budget,
+}
+
+/// A dial under way.
+#[derive(Debug, Default)]
+pub(super) struct Dial {
+    queue: Vec<Vec<u8>>,
+    attempts: u8,
+    /// The layer above waits for it.
+    wanted: bool,
+}
+
+impl SuperNode {
+    /// The TLS of the driver has verified the chain and that the other end holds the key. What its role is, and whether
+    /// it counts in this overlay, is decided here.
+    pub(super) fn peer_opened(&mut self, link: LinkId, certificate: &[u8], now: Instant) {
+        let Ok(certificate) = Certificate::read(certificate) else {
+            return self.refuse_peer(link, Offence::Certificate);
+        };
+        let wall = self.wall(now);
+        let admitted = self
+            .config
+            .anchor
+            .admit(&certificate, wall, &self.revocations);
+        if admitted.is_err() {
+            return self.refuse_peer(link, Offence::Certificate);
+        }
+        let Some(node) = certificate.node() else {
+            return self.refuse_peer(link, Offence::Role);
+        };
+        if node == self.own || self.state.has_left() {
+            return self.outbox.push(SuperNodeOutput::Close(link));
+        }
+        let peer = Peer {
+            node,
+            serial: certificate.serial(),
+            heard: now,
+            asked: None,
+            misses: 0,
+            budget: Budget::new(),
+        };
+        self.peers.insert(link, peer);
+        self.ready.entry(node).or_default().insert(link);
+        self.event(SuperNodeEvent::PeerUp { link, node });
+        self.greet(link);
+        if let Some(dial) = self.dials.remove(&node) {
+            for frame in dial.queue {
+                self.outbox.push(SuperNodeOutput::Send { link, frame });
+            }
+        }
+    }
+
+    fn refuse_peer(&mut self, link: LinkId, how: Offence) {
+        self.misbehaved(Offender::Stranger(link), how);
+        self.outbox.push(SuperNodeOutput::Close(link));
+    }
+
+    pub(super) fn peer_frame(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
+        let overlay = self.overlay();
+        let Some(peer) = self.peers.get_mut(&link) else {
+            return;
+        };
+        let node = peer.node;
+        peer.heard = now;
+        peer.misses = 0;
+        if !peer.budget.take(MESSAGES.0, MESSAGES.1, now) {
+            return self.misbehaved(Offender::SuperNode(node), Offence::Flood);
+        }
+        match frame::decode::<Message>(overlay, bytes) {
+            Ok(message) => self.peer_message(link, node, message, now),
+            Err(fault) => self.misbehaved(Offender::SuperNode(node), Offence::Frame(fault)),
+        }
+    }
+
+    pub(super) fn peer_closed(&mut self, link: LinkId, now: Instant) {
+        let Some(peer) = self.peers.remove(&link) else {
+            return;
+        };
+        let node = peer.node;
+        self.event(SuperNodeEvent::PeerDown { link, node });
+        if let Some(links) = self.ready.get_mut(&node) {
+            links.remove(&link);
+            if !links.is_empty() {
+                return;
+            }
+            self.ready.remove(&node);
+        }
+        self.searches_lost(node, now);
+        if self.ring.member(node).is_some() {
+            self.dial(node, now);
+        }
+    }
+
+    pub(super) fn link_to(&self, node: NodeId) -> Option<LinkId> {
+        self.ready.get(&node)?.first().copied()
+    }
+
+    pub(super) fn send_link(&mut self, link: LinkId, message: &Message) {
+        let frame = frame::encode(self.overlay(), message);
+        self.outbox.push(SuperNodeOutput::Send { link, frame });
+    }
+
+    /// Sends to a super node, by a new link if there is none.
+    pub(super) fn send_peer(&mut self, node: NodeId, message: &Message, now: Instant) {
+        if let Some(link) = self.link_to(node) {
+            return self.send_link(link, message);
+        }
+        self.dial(node, now);
+        let frame = frame::encode(self.overlay(), message);
+        if let Some(dial) = self.dials.get_mut(&node)
+            && dial.queue.len() < QUEUE
+        {
+            dial.queue.push(frame);
+        }
+    }
+
+    pub(super) fn send_all(&mut self, message: &Message) {
+        let links: Vec<LinkId> = self
+            .ready
+            .values()
+            .filter_map(BTreeSet::first)
+            .copied()
+            .collect();
+        for link in links {
+            self.send_link(link, message);
+        }
+    }
+
+    fn address(&self, node: NodeId) -> Option<String> {
+        let member = self.ring.member(node).or_else(|| self.ring.former(node));
+        if let Some(member) = member {
+            return Some(member.announcement.about.quic.clone());
+        }
+        let seed = self.seeds.iter().find(|seed| seed.node == node)?;
+        Some(seed.quic.clone())
+    }
+
+    pub(super) fn dial(&mut self, node: NodeId, now: Instant) {
+        if self.dials.contains_key(&node) || self.ready.contains_key(&node) || node == self.own {
+            return;
+        }
+        let Some(address) = self.address(node) else {
+            return;
+        };
+        self.dials.insert(node, Dial::default());
+        self.dial_again(node, address, now);
+    }
+
+    fn dial_again(&mut self, node: NodeId, address: String, now: Instant) {
+        if let Some(dial) = self.dials.get_mut(&node) {
+            dial.attempts += 1;
+            let timer = Timer::Dial(node, dial.attempts);
+            self.timers.set(now + DIAL, timer);
+            self.outbox.push(SuperNodeOutput::Dial { node, address });
+        }
+    }
+
+    pub(super) fn dial_due(&mut self, node: NodeId, attempt: u8, now: Instant) {
+        let dial = self.dials.get(&node);
+        if dial.is_some_and(|dial| dial.attempts == attempt) {
+            self.dial_failed(node, now);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, node: NodeId, now: Instant) {
+        let Some(dial) = self.dials.get(&node) else {
+            return;
+        };
+        if dial.attempts < ATTEMPTS
+            && self.ring.member(node).is_some()
+            && let Some(address) = self.address(node)
+        {
+            return self.dial_again(node, address, now);
+        }
+        let wanted = dial.wanted;
+        self.dials.remove(&node);
+        if wanted {
+            self.event(SuperNodeEvent::PeerFailed(node));
+        }
+        self.searches_lost(node, now);
+        self.lose(node, now);
+    }
+
+    pub(super) fn want_link(&mut self, node: NodeId, now: Instant) {
+        if self.ready.contains_key(&node) {
+            return;
+        }
+        self.dial(node, now);
+        match self.dials.get_mut(&node) {
+            Some(dial) => dial.wanted = true,
+            None => self.event(SuperNodeEvent::PeerFailed(node)),
+        }
+    }
+
+    /// Probes the ring neighbours on both sides.
+    pub(super) fn probe(&mut self, now: Instant) {
+        self.timers.set(now + PROBE, Timer::Probe);
+        let mut neighbours = self.ring.successors(self.own, PROBED);
+        neighbours.extend(self.ring.predecessors(self.own, PROBED));
+        neighbours.sort_unstable();
+        neighbours.dedup();
+        for node in neighbours {
+            let Some(link) = self.link_to(node) else {
+                self.dial(node, now);
+                continue;
+            };
+            let Some(peer) = self.peers.get_mut(&link) else {
+                continue;
+            };
+            if peer.asked.is_some_and(|asked| peer.heard < asked) {
+                peer.misses += 1;
+            }
+            if peer.misses >= 2 {
+                self.lose(node, now);
+            } else {
+                self.ping(link, now);
+            }
+        }
+    }
+
+    fn ping(&mut self, link: LinkId, now: Instant) {
+        let number = self.rng.number();
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.asked = Some(now);
+            self.send_link(link, &Message::Ping { number });
+        }
+    }
+
+    /// Somebody says that a member is lost. It has a moment to show that it lives.
+    pub(super) fn suspect(&mut self, node: NodeId, incarnation: u64, now: Instant) {
+        if node == self.own || self.ring.member(node).is_none() {
+            return;
+        }
+        if self.ring.incarnation(node) != Some(incarnation) {
+            return;
+        }
+        match self.link_to(node) {
+            Some(link) => {
+                self.ping(link, now);
+                self.timers.set(now + SUSPECT, Timer::Suspect(node));
+            }
+            None => self.dial(node, now),
+        }
+    }
+
+    pub(super) fn suspect_due(&mut self, node: NodeId, now: Instant) {
+        let link = self.link_to(node);
+        let Some(peer) = link.and_then(|link| self.peers.get(&link)) else {
+            return;
+        };
+        if peer.asked.is_some_and(|asked| peer.heard < asked) {
+            self.lose(node, now);
+        }
+    }
+
+    pub(super) fn close_links(&mut self, node: NodeId) {
+        for link in self.ready.remove(&node).unwrap_or_default() {
+            self.peers.remove(&link);
+            self.event(SuperNodeEvent::PeerDown { link, node });
+            self.outbox.push(SuperNodeOutput::Close(link));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Placing: the super node that was asked has all replicas store the record, and waits for a quorum.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::{Certificate, Instance, NodeId, Signature};
+use machine::Instant;
+
+use super::store::{Intent, Verdict};
+use super::{Asker, Awaited, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
+use crate::association::{FromSuperNode, Mode, PutOutcome};
+use crate::checks::{record_checks, record_fault};
+use crate::peer::Message;
+use crate::record::owner;
+use crate::{Control, PlaceError, QueryId, Refused, SignedRecord};
+
+/// How long the replicas may take.
+const DEADLINE: Duration = Duration::from_millis(2_000);
+/// How many placings may be under way.
+const PLACINGS: usize = 4_096;
+
+/// A record on its way to its replicas.
+#[derive(Debug)]
+pub(super) struct Placing {
+    asker: Asker,
+    sequence: u64,
+    waiting: BTreeSet<NodeId>,
+    quorum: usize,
+    stored: usize,
+    refusals: BTreeMap<Refused, usize>,
+}
+
+impl Placing {
+    /// What it has come to, if that is settled.
+    fn outcome(&self) -> Option<PutOutcome> {
+        // A replica that has nothing to remove does not stand in the way of those that have.
+        let absent = self.refusals.get(&Refused::NotFound).copied().unwrap_or(0);
+        if self.stored + absent >= self.quorum && self.stored > 0 {
+            return Some(PutOutcome::Stored);
+        }
+        let hopeless = self.stored + absent + self.waiting.len() < self.quorum;
+        if !hopeless && !self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.refusal())
+    }
+
+    /// The reason that most replicas gave.
+    fn refusal(&self) -> PutOutcome {
+        let most = self.refusals.iter().max_by_key(|(_, count)| **count);
+        most.map_or(PutOutcome::Timeout, |(why, _)| PutOutcome::Refused(*why))
+    }
+}
+
+/// Who wants to know what became of a record here.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// Another super node, under its number.
+    Peer(NodeId, u64),
+    /// A placing of this super node.
+    Own(u64),
+}
+
+impl SuperNode {
+    pub(super) fn place(&mut self, asker: Asker, mode: Mode, record: SignedRecord, now: Instant) {
+        let replicas = self.ring.replicas(record.control.key);
+        if self.placings.len() >= PLACINGS || replicas.is_empty() {
+            return self.placed(asker, 0, PutOutcome::Refused(Refused::Busy));
+        }
+        let number = self.number();
+        let placing = Placing {
+            asker,
+            sequence: record.control.sequence,
+            quorum: replicas.len() / 2 + 1,
+            waiting: replicas.iter().copied().collect(),
+            stored: 0,
+            refusals: BTreeMap::new(),
+        };
+        self.placings.insert(number, placing);
+        self.timers.set(now + DEADLINE, Timer::Placing(number));
+        for node in replicas {
+            if node == self.own {
+                self.store_record(Origin::Own(number), mode, record.clone(), now);
+                continue;
+            }
+            let message = Message::Place {
+                request: number,
+                mode,
+                record: record.clone(),
+            };
+            self.send_peer(node, &message, now);
+        }
+    }
+
+    /// A replica's part: cheap checks first, then the signatures, then the store.
+    pub(super) fn store_record(
+        &mut self,
+        origin: Origin,
+        mode: Mode,
+        record: SignedRecord,
+        now: Instant,
+    ) {
+        if let Err(why) = self.begin_store(origin, mode, record, now) {
+            self.store_answered(origin, PutOutcome::Refused(why), now);
+        }
+    }
+
+    fn begin_store(
+        &mut self,
+        origin: Origin,
+        mode: Mode,
+        record: SignedRecord,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        if !self.ring.is_near(self.own, record.control.key) {
+            return Err(Refused::NotResponsible);
+        }
+        let checks = record_checks(
+            &record,
+            &self.config.anchor,
+            &self.revocations,
+            &self.chains,
+            self.wall(now),
+        )
+        .map_err(|fault| {
+            if let Origin::Peer(node, _) = origin {
+                self.misbehaved(Offender::SuperNode(node), Offence::Record(fault));
+            }
+            Refused::Record(fault)
+        })?;
+        let intent = Intent::Put(mode);
+        if self.store.consider(&record, writer(&record), intent)? == Verdict::Known {
+            self.store_answered(origin, PutOutcome::Stored, now);
+            return Ok(());
+        }
+        if self.checks.len() >= self.config.limits.checks {
+            return Err(Refused::Busy);
+        }
+        let waiting = Waiting::Place {
+            origin,
+            mode,
+            record,
+        };
+        self.check(waiting, checks);
+        Ok(())
+    }
+
+    pub(super) fn place_checked(
+        &mut self,
+        origin: Origin,
+        mode: Mode,
+        record: SignedRecord,
+        failed: Option<usize>,
+        now: Instant,
+    ) {
+        let outcome = match failed {
+            Some(failed) => {
+                let fault = record_fault(failed);
+                if let Origin::Peer(node, _) = origin {
+                    self.misbehaved(Offender::SuperNode(node), Offence::Record(fault));
+                }
+                Err(Refused::Record(fault))
+            }
+            // Only now does it count against the owner: a forger can't use up somebody else's rate.
+            None if !self.store.may_write(&record.control.owner, now) => Err(Refused::Rate),
+            None => {
+                self.chains.learn(&record.certificate);
+                let writer = writer(&record);
+                self.store.put(record, writer, Intent::Put(mode))
+            }
+        };
+        let outcome = match outcome {
+            Ok(_) => PutOutcome::Stored,
+            Err(why) => PutOutcome::Refused(why),
+        };
+        self.store_answered(origin, outcome, now);
+    }
+
+    fn store_answered(&mut self, origin: Origin, outcome: PutOutcome, now: Instant) {
+        match origin {
+            Origin::Peer(node, request) => {
+                self.send_peer(node, &Message::Placed { request, outcome }, now);
+            }
+            Origin::Own(number) => self.replica_answered(self.own, number, outcome),
+        }
+    }
+
+    pub(super) fn replica_answered(&mut self, from: NodeId, number: u64, outcome: PutOutcome) {
+        // An answer may come after the quorum.
+        let Some(placing) = self.placings.get_mut(&number) else {
+            return;
+        };
+        if !placing.waiting.remove(&from) {
+            return self.misbehaved(Offender::SuperNode(from), Offence::Unasked);
+        }
+        match outcome {
+            PutOutcome::Stored => placing.stored += 1,
+            PutOutcome::Refused(why) => *placing.refusals.entry(why).or_default() += 1,
+            PutOutcome::Timeout => {}
+        }
+        if let Some(outcome) = placing.outcome() {
+            self.end_placing(number, outcome);
+        }
+    }
+
+    pub(super) fn placing_due(&mut self, number: u64) {
+        if self.placings.contains_key(&number) {
+            self.end_placing(number, PutOutcome::Timeout);
+        }
+    }
+
+    fn end_placing(&mut self, number: u64, outcome: PutOutcome) {
+        if let Some(placing) = self.placings.remove(&number) {
+            self.placed(placing.asker, placing.sequence, outcome);
+        }
+    }
+
+    /// Tells whoever asked this super node.
+    pub(super) fn placed(&mut self, asker: Asker, sequence: u64, outcome: PutOutcome) {
+        match asker {
+            Asker::Ordinary { link, request } => {
+                self.send_ordinary(link, &FromSuperNode::Put { request, outcome });
+            }
+            Asker::Own(query) => self.event(match outcome {
+                PutOutcome::Stored => SuperNodeEvent::Placed { query, sequence },
+                PutOutcome::Refused(why) => SuperNodeEvent::PlaceFailed {
+                    query,
+                    error: PlaceError::Refused(why),
+                },
+                PutOutcome::Timeout => SuperNodeEvent::PlaceFailed {
+                    query,
+                    error: PlaceError::Timeout,
+                },
+            }),
+        }
+    }
+
+    /// A record of the super node itself has its signature.
+    pub(super) fn own_record_signed(
+        &mut self,
+        query: QueryId,
+        control: Control,
+        body: Vec<u8>,
+        signature: Signature,
+        now: Instant,
+    ) {
+        let record = SignedRecord {
+            control,
+            body,
+            certificate: self.config.certificate.der().to_vec(),
+            signature,
+        };
+        self.place(Asker::Own(query), Mode::Update, record, now);
+    }
+
+    pub(super) fn sign_own_record(
+        &mut self,
+        query: QueryId,
+        mut control: Control,
+        body: Vec<u8>,
+        now: Instant,
+    ) {
+        control.sequence = self.wall(now).max(self.last_sequence + 1);
+        self.last_sequence = control.sequence;
+        let message = crate::record::message(&control, &body);
+        self.sign(
+            Awaited::Record {
+                query,
+                control,
+                body,
+            },
+            message,
+        );
+    }
+}
+
+/// The device whose certificate a record carries. Its cheap checks have read that certificate before.
+pub(super) fn writer(record: &SignedRecord) -> Instance {
+    let certificate = Certificate::read(&record.certificate).ok();
+    let owner = certificate.and_then(|certificate| owner(&certificate));
+    owner.map_or(record.control.instance, |(_, instance)| instance)
+}

@@ -1,0 +1,366 @@
+//! Search (draft §4.4.1): the own store, then three replicas at once; the holder answers the asker directly.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::NodeId;
+use machine::Instant;
+
+use super::store::slot_id;
+use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
+use crate::association::{FromSuperNode, SearchEnd};
+use crate::checks::{record_checks, record_fault};
+use crate::peer::{Find, Message, SlotId};
+use crate::{GetError, Key, LinkId, RecordFault, SignedRecord};
+
+/// How many replicas are asked at once.
+const AT_ONCE: usize = 3;
+/// After how long the other replicas are asked, too.
+const WAVE: Duration = Duration::from_millis(600);
+/// How long a search may take.
+const DEADLINE: Duration = Duration::from_millis(1_800);
+/// How many searches may be under way.
+const SEARCHES: usize = 4_096;
+/// How often a search may be handed on by nodes whose tables differ.
+const TTL: u8 = 2;
+/// How many records one answer carries, and how many bytes.
+const RECORDS: usize = 64;
+const BYTES: usize = 56 * 1024;
+
+/// A search for somebody who asked this super node.
+#[derive(Debug)]
+pub(super) struct Search {
+    asker: Asker,
+    key: Key,
+    owner: Option<String>,
+    /// Replicas not asked yet, nearest first.
+    further: Vec<NodeId>,
+    waiting: BTreeSet<NodeId>,
+    answered: bool,
+    found: BTreeMap<SlotId, SignedRecord>,
+    checking: usize,
+    deadline: Instant,
+}
+
+impl SuperNode {
+    /// Looks into its own store first and asks the replicas only on a miss (R15), unless `newest` wants them all.
+    pub(super) fn search(
+        &mut self,
+        asker: Asker,
+        key: Key,
+        owner: Option<String>,
+        newest: bool,
+        now: Instant,
+    ) {
+        let wall = self.wall(now);
+        let own = self.store.get(key, owner.as_deref(), wall);
+        let replicas = self.ring.replicas(key);
+        let is_replica = replicas.contains(&self.own);
+        let others: Vec<NodeId> = replicas
+            .into_iter()
+            .filter(|&node| node != self.own)
+            .collect();
+        if (is_replica && !own.is_empty() && !newest) || others.is_empty() {
+            return self.answer(asker, own, Some(SearchEnd::Complete));
+        }
+        if self.searches.len() >= SEARCHES {
+            return self.answer(asker, Vec::new(), Some(SearchEnd::Busy));
+        }
+        // Live links first: whoever is being lost just now answers late or never.
+        let (linked, unlinked): (Vec<NodeId>, Vec<NodeId>) = others
+            .into_iter()
+            .partition(|&node| self.link_to(node).is_some());
+        let further = linked.into_iter().chain(unlinked).collect();
+        let request = self.number();
+        let search = Search {
+            asker,
+            key,
+            owner,
+            further,
+            waiting: BTreeSet::new(),
+            answered: is_replica,
+            found: own
+                .iter()
+                .map(|record| (slot_id(record), record.clone()))
+                .collect(),
+            checking: 0,
+            deadline: now + DEADLINE,
+        };
+        self.searches.insert(request, search);
+        self.timers.set(now + WAVE, Timer::Wave(request));
+        self.timers.set(now + DEADLINE, Timer::Search(request));
+        if !own.is_empty() {
+            self.answer(asker, own, None);
+        }
+        self.ask_replicas(request, AT_ONCE, now);
+    }
+
+    fn ask_replicas(&mut self, request: u64, count: usize, now: Instant) {
+        let own = self.own;
+        let Some(search) = self.searches.get_mut(&request) else {
+            return;
+        };
+        let count = count.min(search.further.len());
+        let nodes: Vec<NodeId> = search.further.drain(..count).collect();
+        search.waiting.extend(&nodes);
+        let find = Find {
+            asker: own,
+            request,
+            key: search.key,
+            owner: search.owner.clone(),
+            ttl: TTL,
+            visited: Vec::from([own]),
+        };
+        for node in nodes {
+            self.send_peer(node, &Message::Find(find.clone()), now);
+        }
+    }
+
+    /// Answers a search of another super node, or hands it on to whoever should know.
+    pub(super) fn find(&mut self, from: NodeId, mut find: Find, now: Instant) {
+        let forwarded = find.visited.last() == Some(&from);
+        let fresh = find.visited.len() <= 1 + usize::from(TTL);
+        if !forwarded || !fresh || find.ttl > TTL || find.visited.contains(&self.own) {
+            return self.misbehaved(Offender::SuperNode(from), Offence::OutOfPlace);
+        }
+        let wall = self.wall(now);
+        let records = bounded(self.store.get(find.key, find.owner.as_deref(), wall));
+        let replicas = self.ring.replicas(find.key);
+        if !records.is_empty() || replicas.contains(&self.own) || find.ttl == 0 {
+            return self.found_here(&find, records, now);
+        }
+        let next = replicas
+            .into_iter()
+            .find(|node| !find.visited.contains(node) && *node != find.asker);
+        match next {
+            Some(next) => {
+                find.ttl -= 1;
+                find.visited.push(self.own);
+                self.send_peer(next, &Message::Find(find), now);
+            }
+            None => self.found_here(&find, records, now),
+        }
+    }
+
+    /// The answer goes to the asker directly, whichever way the search came (R16).
+    fn found_here(&mut self, find: &Find, records: Vec<SignedRecord>, now: Instant) {
+        let request = find.request;
+        self.send_peer(find.asker, &Message::Found { request, records }, now);
+    }
+
+    pub(super) fn found(
+        &mut self,
+        from: NodeId,
+        request: u64,
+        records: Vec<SignedRecord>,
+        now: Instant,
+    ) {
+        // An answer may come after the search is over.
+        let Some(search) = self.searches.get_mut(&request) else {
+            return;
+        };
+        search.answered = true;
+        if !search.waiting.remove(&from) {
+            // Somebody answers for a node that handed the search on.
+            search.waiting.pop_first();
+        }
+        for record in records.into_iter().take(RECORDS) {
+            if let Err(fault) = self.take_found(from, request, record, now) {
+                self.misbehaved(Offender::SuperNode(from), Offence::Record(fault));
+            }
+        }
+        self.search_on(request, now);
+    }
+
+    fn take_found(
+        &mut self,
+        from: NodeId,
+        request: u64,
+        record: SignedRecord,
+        now: Instant,
+    ) -> Result<(), RecordFault> {
+        let wall = self.wall(now);
+        let Some(search) = self.searches.get_mut(&request) else {
+            return Ok(());
+        };
+        if record.control.key != search.key {
+            return Err(RecordFault::Key);
+        }
+        let owner = search.owner.as_ref();
+        if owner.is_some_and(|owner| *owner != record.control.owner) {
+            return Err(RecordFault::OtherOwner);
+        }
+        let known = search.found.get(&slot_id(&record));
+        if known.is_some_and(|known| known.control.sequence >= record.control.sequence) {
+            return Ok(());
+        }
+        let checks = record_checks(
+            &record,
+            &self.config.anchor,
+            &self.revocations,
+            &self.chains,
+            wall,
+        )?;
+        if self.checks.len() < self.config.limits.checks {
+            search.checking += 1;
+            let waiting = Waiting::Found {
+                from,
+                request,
+                record,
+            };
+            self.check(waiting, checks);
+        }
+        Ok(())
+    }
+
+    pub(super) fn found_checked(
+        &mut self,
+        from: NodeId,
+        request: u64,
+        record: SignedRecord,
+        failed: Option<usize>,
+        now: Instant,
+    ) {
+        if let Some(failed) = failed {
+            let how = Offence::Record(record_fault(failed));
+            self.misbehaved(Offender::SuperNode(from), how);
+        } else {
+            self.chains.learn(&record.certificate);
+        }
+        let Some(search) = self.searches.get_mut(&request) else {
+            return;
+        };
+        search.checking -= 1;
+        let slot = slot_id(&record);
+        let known = search.found.get(&slot);
+        let newer = known.is_none_or(|known| known.control.sequence < record.control.sequence);
+        if failed.is_none() && newer {
+            search.found.insert(slot, record.clone());
+            let asker = search.asker;
+            self.answer(asker, Vec::from([record]), None);
+        }
+        self.search_on(request, now);
+    }
+
+    /// Ends a search that is complete; "not found" needs an answer or a time-out from all replicas.
+    fn search_on(&mut self, request: u64, now: Instant) {
+        let Some(search) = self.searches.get(&request) else {
+            return;
+        };
+        if now >= search.deadline {
+            return self.end_search(request);
+        }
+        if !search.waiting.is_empty() || search.checking > 0 {
+            return;
+        }
+        if search.found.values().all(|record| record.control.removed) && !search.further.is_empty()
+        {
+            return self.ask_replicas(request, usize::MAX, now);
+        }
+        self.end_search(request);
+    }
+
+    fn end_search(&mut self, request: u64) {
+        let Some(search) = self.searches.remove(&request) else {
+            return;
+        };
+        let end = if search.answered {
+            SearchEnd::Complete
+        } else {
+            SearchEnd::Timeout
+        };
+        if let Asker::Own(query) = search.asker {
+            return self.own_search_ended(query, search.found, end);
+        }
+        self.answer(search.asker, Vec::new(), Some(end));
+    }
+
+    pub(super) fn wave_due(&mut self, request: u64, now: Instant) {
+        self.ask_replicas(request, usize::MAX, now);
+        self.search_on(request, now);
+    }
+
+    pub(super) fn search_due(&mut self, request: u64) {
+        self.end_search(request);
+    }
+
+    /// A replica is gone: nobody waits for it any more.
+    pub(super) fn searches_lost(&mut self, node: NodeId, now: Instant) {
+        let concerned = self
+            .searches
+            .iter_mut()
+            .filter_map(|(&request, search)| search.waiting.remove(&node).then_some(request));
+        for request in concerned.collect::<Vec<_>>() {
+            self.ask_replicas(request, 1, now);
+            self.search_on(request, now);
+        }
+    }
+
+    /// Hands an answer to whoever asked this super node.
+    fn answer(&mut self, asker: Asker, records: Vec<SignedRecord>, end: Option<SearchEnd>) {
+        match asker {
+            Asker::Ordinary { link, request } => {
+                let records = bounded(records);
+                let message = FromSuperNode::Records {
+                    request,
+                    records,
+                    end,
+                };
+                self.send_ordinary(link, &message);
+            }
+            Asker::Own(query) => {
+                if let Some(end) = end {
+                    let found = records.into_iter().map(|record| (slot_id(&record), record));
+                    self.own_search_ended(query, found.collect(), end);
+                }
+            }
+        }
+    }
+
+    fn own_search_ended(
+        &mut self,
+        query: crate::QueryId,
+        found: BTreeMap<SlotId, SignedRecord>,
+        end: SearchEnd,
+    ) {
+        let any = !found.is_empty();
+        let records: Vec<SignedRecord> = found
+            .into_values()
+            .filter(|record| !record.control.removed)
+            .collect();
+        if !records.is_empty() {
+            let last = true;
+            return self.event(SuperNodeEvent::Records {
+                query,
+                records,
+                last,
+            });
+        }
+        let error = match end {
+            _ if any => GetError::Gone,
+            SearchEnd::Complete => GetError::NotFound,
+            SearchEnd::Timeout => GetError::Timeout,
+            SearchEnd::Busy => GetError::Busy,
+        };
+        self.event(SuperNodeEvent::GetFailed { query, error });
+    }
+
+    /// Whoever asked is gone.
+    pub(super) fn searches_dropped(&mut self, gone: LinkId) {
+        self.searches.retain(
+            |_, search| !matches!(search.asker, Asker::Ordinary { link, .. } if link == gone),
+        );
+    }
+}
+
+/// As many records as fit into one frame; those of a key beyond that are found by owner.
+fn bounded(records: Vec<SignedRecord>) -> Vec<SignedRecord> {
+    let mut bytes = 0;
+    let fitting = records.into_iter().take(RECORDS).take_while(|record| {
+        bytes += record.size();
+        bytes <= BYTES
+    });
+    fitting.collect()
+}

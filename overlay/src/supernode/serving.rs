@@ -1,0 +1,455 @@
+//! The associations of ordinary nodes: the super node's side of [`crate::association`].
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::{
+    Certificate, Challenge, Check, Instance, Nonce, Refusal, RevocationList, Role, Serial,
+    Signature,
+};
+use machine::Instant;
+
+use super::{
+    Asker, Awaited, Offence, Offender, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer,
+    Waiting,
+};
+use crate::association::{Contact, Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome};
+use crate::budget::Budget;
+use crate::{LinkId, RecordFault, Refused, SignedRecord, frame};
+
+/// How long the handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(8);
+/// How long an ordinary node may be silent. A browser may wake a hidden page only once a minute.
+const SILENCE: Duration = Duration::from_secs(150);
+/// How many other super nodes a new association is told of.
+const CONTACTS: usize = 8;
+/// How many seconds' worth of requests may come at once.
+const BURST: u32 = 4;
+
+/// The link of an ordinary node.
+#[derive(Debug)]
+pub(super) struct Association {
+    state: Phase,
+    heard: Instant,
+    budget: Budget,
+    flooding: bool,
+    /// The newest revocation list that it has.
+    revocations: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing has come yet.
+    Opened,
+    /// The own proof is being signed, or was sent.
+    Challenged {
+        ordinary: Nonce,
+        own: Nonce,
+        host: String,
+        sent: bool,
+    },
+    /// The user's proof is being verified.
+    Proving(User),
+    Standing(User),
+}
+
+/// Whose device it is.
+#[derive(Debug, Clone)]
+struct User {
+    uri: String,
+    instance: Instance,
+    serial: Serial,
+    ends: u64,
+}
+
+impl SuperNode {
+    pub(super) fn association_opened(&mut self, link: LinkId, now: Instant) {
+        let full = self.associations.len() >= self.config.limits.associations;
+        if full || !matches!(self.state, State::Joined) {
+            return self.turn_away(link, Denial::Busy);
+        }
+        let association = Association {
+            state: Phase::Opened,
+            heard: now,
+            budget: Budget::new(),
+            flooding: false,
+            revocations: 0,
+        };
+        self.associations.insert(link, association);
+        self.timers.set(now + HANDSHAKE, Timer::Association(link));
+    }
+
+    pub(super) fn send_ordinary(&mut self, link: LinkId, message: &FromSuperNode) {
+        if self.associations.contains_key(&link) {
+            self.push_ordinary(link, message);
+        }
+    }
+
+    fn push_ordinary(&mut self, link: LinkId, message: &FromSuperNode) {
+        let frame = frame::encode(self.overlay(), message);
+        self.outbox.push(SuperNodeOutput::Send { link, frame });
+    }
+
+    pub(super) fn association_frame(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
+        let overlay = self.overlay();
+        let rate = self.config.limits.requests;
+        let Some(association) = self.associations.get_mut(&link) else {
+            return;
+        };
+        association.heard = now;
+        if !association.budget.take(rate, rate * BURST, now) {
+            // Named once a flood: the report must not cost more than the request.
+            if !core::mem::replace(&mut association.flooding, true) {
+                self.misbehaved_ordinary(link, Offence::Flood);
+            }
+            return self.over_budget(link, bytes);
+        }
+        association.flooding = false;
+        let message = match frame::decode::<FromOrdinary>(overlay, bytes) {
+            Ok(message) => message,
+            Err(fault) => {
+                self.misbehaved_ordinary(link, Offence::Frame(fault));
+                return self.deny(link, Denial::Protocol, now);
+            }
+        };
+        match (message, &association.state) {
+            (
+                FromOrdinary::Hello {
+                    nonce,
+                    host,
+                    revocations,
+                },
+                Phase::Opened,
+            ) => {
+                association.revocations = revocations;
+                self.hello(link, nonce, host, now);
+            }
+            (
+                FromOrdinary::Proof {
+                    certificate,
+                    signature,
+                },
+                Phase::Challenged { sent: true, .. },
+            ) => self.proof(link, &certificate, signature, now),
+            (
+                FromOrdinary::Get {
+                    request,
+                    key,
+                    owner,
+                    newest,
+                },
+                Phase::Standing(_),
+            ) => self.search(Asker::Ordinary { link, request }, key, owner, newest, now),
+            (
+                FromOrdinary::Put {
+                    request,
+                    mode,
+                    record,
+                },
+                Phase::Standing(_),
+            ) => self.put(link, request, mode, record, now),
+            (FromOrdinary::Ping { number }, Phase::Standing(_)) => {
+                self.send_ordinary(link, &FromSuperNode::Pong { number });
+            }
+            (
+                FromOrdinary::Hello { .. }
+                | FromOrdinary::Proof { .. }
+                | FromOrdinary::Get { .. }
+                | FromOrdinary::Put { .. }
+                | FromOrdinary::Ping { .. },
+                _,
+            ) => {
+                self.misbehaved_ordinary(link, Offence::OutOfPlace);
+                self.deny(link, Denial::Protocol, now);
+            }
+        }
+    }
+
+    /// A request beyond the budget is answered, not served.
+    fn over_budget(&mut self, link: LinkId, bytes: &[u8]) {
+        let answer = match frame::decode::<FromOrdinary>(self.overlay(), bytes) {
+            Ok(FromOrdinary::Get { request, .. }) => FromSuperNode::Records {
+                request,
+                records: Vec::new(),
+                end: Some(crate::association::SearchEnd::Busy),
+            },
+            Ok(FromOrdinary::Put { request, .. }) => FromSuperNode::Put {
+                request,
+                outcome: PutOutcome::Refused(Refused::Rate),
+            },
+            Ok(FromOrdinary::Ping { number }) => FromSuperNode::Pong { number },
+            Ok(FromOrdinary::Hello { .. } | FromOrdinary::Proof { .. }) | Err(_) => return,
+        };
+        self.send_ordinary(link, &answer);
+    }
+
+    fn hello(&mut self, link: LinkId, ordinary: Nonce, host: String, now: Instant) {
+        let own: Nonce = self.rng.bytes();
+        let hosts = &self.config.hosts;
+        let known = hosts.iter().any(|known| known.eq_ignore_ascii_case(&host));
+        let challenge = Challenge {
+            overlay: self.overlay(),
+            ordinary: &ordinary,
+            super_node: &own,
+            node: self.own,
+            host: &host,
+        };
+        let (true, Some(message)) = (known, challenge.message(Role::SuperNode)) else {
+            self.misbehaved_ordinary(link, Offence::Host);
+            return self.deny(link, Denial::Host, now);
+        };
+        if let Some(association) = self.associations.get_mut(&link) {
+            association.state = Phase::Challenged {
+                ordinary,
+                own,
+                host,
+                sent: false,
+            };
+            self.sign(Awaited::Challenge(link), message);
+        }
+    }
+
+    pub(super) fn challenge_signed(&mut self, link: LinkId, signature: Signature) {
+        let certificate = self.config.certificate.der().to_vec();
+        let Some(association) = self.associations.get_mut(&link) else {
+            return;
+        };
+        if let Phase::Challenged { own, sent, .. } = &mut association.state {
+            *sent = true;
+            let nonce = *own;
+            self.send_ordinary(
+                link,
+                &FromSuperNode::Challenge {
+                    nonce,
+                    certificate,
+                    signature,
+                },
+            );
+        }
+    }
+
+    /// Checks who the user says he is, and has his proof verified.
+    fn proof(&mut self, link: LinkId, certificate: &[u8], signature: Signature, now: Instant) {
+        let Ok(certificate) = Certificate::read(certificate) else {
+            self.misbehaved_ordinary(link, Offence::Certificate);
+            return self.deny(link, Denial::Certificate, now);
+        };
+        let Some((uri, instance)) = certificate.user() else {
+            self.misbehaved_ordinary(link, Offence::Role);
+            return self.deny(link, Denial::Certificate, now);
+        };
+        let user = User {
+            uri: uri.to_string(),
+            instance,
+            serial: certificate.serial(),
+            ends: certificate.not_after(),
+        };
+        let anchor = &self.config.anchor;
+        let chain = match anchor.admit(&certificate, self.wall(now), &self.revocations) {
+            Ok(chain) => chain,
+            Err(refusal) => {
+                self.misbehaved_ordinary(link, Offence::Certificate);
+                return self.deny(link, denial(refusal), now);
+            }
+        };
+        let overlay = self.overlay();
+        let Some(association) = self.associations.get_mut(&link) else {
+            return;
+        };
+        let Phase::Challenged {
+            ordinary,
+            own,
+            host,
+            ..
+        } = &association.state
+        else {
+            return;
+        };
+        let challenge = Challenge {
+            overlay,
+            ordinary,
+            super_node: own,
+            node: self.own,
+            host,
+        };
+        let Some(message) = challenge.message(Role::OrdinaryNode) else {
+            return;
+        };
+        association.state = Phase::Proving(user);
+        let proof = Check {
+            key: certificate.public_key(),
+            message,
+            signature,
+        };
+        self.check(Waiting::Proof(link), vec![proof, chain]);
+    }
+
+    pub(super) fn proof_checked(&mut self, link: LinkId, failed: Option<usize>, now: Instant) {
+        if failed.is_some() {
+            self.misbehaved_ordinary(link, Offence::Proof);
+            return self.deny(link, Denial::Signature, now);
+        }
+        let most = self.config.limits.user_associations;
+        let Some(association) = self.associations.get_mut(&link) else {
+            return;
+        };
+        let Phase::Proving(user) = &association.state else {
+            return;
+        };
+        let user = user.clone();
+        let count = self.users.entry(user.uri.clone()).or_default();
+        if *count >= most {
+            return self.deny(link, Denial::Busy, now);
+        }
+        *count += 1;
+        association.state = Phase::Standing(user.clone());
+        let behind = association.revocations < self.revocations.number();
+        let welcome = FromSuperNode::Welcome {
+            time: self.wall(now),
+            super_nodes: self.contacts(),
+            stun: self.config.stun.clone(),
+            revocations: behind.then(|| self.revocations.to_bytes()),
+        };
+        self.send_ordinary(link, &welcome);
+        self.timers.set(now + SILENCE, Timer::Association(link));
+        self.event(SuperNodeEvent::Associated {
+            link,
+            uri: user.uri,
+            instance: user.instance,
+        });
+    }
+
+    /// Some other super nodes, at random.
+    pub(super) fn contacts(&mut self) -> Vec<Contact> {
+        let others = self.ring.members().filter(|(node, _)| *node != self.own);
+        let mut contacts: Vec<Contact> = others
+            .map(|(node, member)| Contact {
+                node,
+                url: member.announcement.about.url.clone(),
+            })
+            .collect();
+        for place in 0..contacts.len().min(CONTACTS) {
+            let rest = (contacts.len() - place) as u32;
+            contacts.swap(place, place + self.rng.below(rest) as usize);
+        }
+        contacts.truncate(CONTACTS);
+        contacts
+    }
+
+    /// A user places his own records only (attack: the certificate of one, the record of another).
+    fn put(&mut self, link: LinkId, request: u64, mode: Mode, record: SignedRecord, now: Instant) {
+        let asker = Asker::Ordinary { link, request };
+        let own = self
+            .user(link)
+            .is_some_and(|user| user.uri == record.control.owner);
+        let fault = if own {
+            record.check(self.overlay(), self.wall(now)).err()
+        } else {
+            Some(RecordFault::Owner)
+        };
+        if let Some(fault) = fault {
+            self.misbehaved_ordinary(link, Offence::Record(fault));
+            return self.placed(asker, 0, PutOutcome::Refused(Refused::Record(fault)));
+        }
+        self.place(asker, mode, record, now);
+    }
+
+    fn user(&self, link: LinkId) -> Option<&User> {
+        match &self.associations.get(&link)?.state {
+            Phase::Standing(user) => Some(user),
+            Phase::Opened | Phase::Challenged { .. } | Phase::Proving(_) => None,
+        }
+    }
+
+    pub(super) fn misbehaved_ordinary(&mut self, link: LinkId, how: Offence) {
+        let who = self.user(link).map(|user| user.uri.clone());
+        self.misbehaved(who.map_or(Offender::Stranger(link), Offender::User), how);
+    }
+
+    fn deny(&mut self, link: LinkId, why: Denial, _now: Instant) {
+        self.turn_away(link, why);
+        self.forget_association(link);
+    }
+
+    fn turn_away(&mut self, link: LinkId, why: Denial) {
+        let super_nodes = self.contacts();
+        self.push_ordinary(link, &FromSuperNode::Refused { why, super_nodes });
+        self.outbox.push(SuperNodeOutput::Close(link));
+    }
+
+    pub(super) fn end_association(&mut self, link: LinkId, _now: Instant) {
+        self.outbox.push(SuperNodeOutput::Close(link));
+        self.forget_association(link);
+    }
+
+    /// The link is gone.
+    pub(super) fn forget_association(&mut self, link: LinkId) {
+        let Some(association) = self.associations.remove(&link) else {
+            return;
+        };
+        self.searches_dropped(link);
+        let Phase::Standing(user) = association.state else {
+            return;
+        };
+        if let Some(count) = self.users.get_mut(&user.uri) {
+            *count -= 1;
+            if *count == 0 {
+                self.users.remove(&user.uri);
+            }
+        }
+        self.event(SuperNodeEvent::Dissociated {
+            link,
+            uri: user.uri,
+            instance: user.instance,
+        });
+    }
+
+    /// The handshake took too long, the other end is silent, or its credential has ended.
+    pub(super) fn association_due(&mut self, link: LinkId, now: Instant) {
+        let wall = self.wall(now);
+        let Some(association) = self.associations.get(&link) else {
+            return;
+        };
+        let Phase::Standing(user) = &association.state else {
+            return self.deny(link, Denial::Protocol, now);
+        };
+        if wall > user.ends {
+            return self.deny(link, Denial::Expired, now);
+        }
+        let silent = now - association.heard;
+        if silent >= SILENCE {
+            return self.end_association(link, now);
+        }
+        let left = Duration::from_millis(user.ends.saturating_sub(wall) + 1);
+        let next = left.min(SILENCE - silent);
+        self.timers.set(now + next, Timer::Association(link));
+    }
+
+    /// Tells every ordinary node of a new revocation list, and ends the associations that it concerns.
+    pub(super) fn associations_revoked(&mut self, list: &[u8], now: Instant) {
+        let revocations: RevocationList = self.revocations.clone();
+        for link in self.associations.keys().copied().collect::<Vec<_>>() {
+            let Some(user) = self.user(link) else {
+                continue;
+            };
+            let revoked = revocations.contains(user.serial);
+            let list = list.to_vec();
+            self.send_ordinary(link, &FromSuperNode::Revocations { list });
+            if revoked {
+                self.deny(link, Denial::Revoked, now);
+            }
+        }
+    }
+}
+
+fn denial(refusal: Refusal) -> Denial {
+    match refusal {
+        Refusal::Overlay | Refusal::Issuer => Denial::Overlay,
+        Refusal::Authority | Refusal::Role => Denial::Certificate,
+        Refusal::NotYetValid | Refusal::Expired => Denial::Expired,
+        Refusal::Revoked => Denial::Revoked,
+        Refusal::Signature => Denial::Signature,
+    }
+}
