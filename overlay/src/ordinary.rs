@@ -96,8 +96,10 @@ enum Awaited {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// Patience with a new link, the heartbeat of a standing one.
-    Link(LinkId),
+    /// How long a link may take until it stands.
+    Patience(LinkId),
+    /// The heartbeat of a standing one.
+    Beat(LinkId),
     Hedge(QueryId),
     Call(QueryId),
     Credential,
@@ -396,7 +398,8 @@ impl OrdinaryNode {
 
     fn due(&mut self, timer: Timer, now: Instant) {
         match timer {
-            Timer::Link(link) => self.link_due(link, now),
+            Timer::Patience(link) => self.patience_due(link, now),
+            Timer::Beat(link) => self.beat(link, now),
             Timer::Hedge(query) => {
                 self.get_hedged(query, now);
                 self.put_hedged(query, now);

@@ -234,8 +234,10 @@ impl<H: Host> Network<H> {
                 if place.woken_for == Some(at) {
                     place.woken_for = None;
                 }
-                if place.alive && place.host.poll_wake().is_some_and(|due| due <= at) {
-                    place.host.wake(at);
+                if place.alive {
+                    if place.host.poll_wake().is_some_and(|due| due <= at) {
+                        place.host.wake(at);
+                    }
                     self.settle(id);
                 }
             }

@@ -109,7 +109,7 @@ impl OrdinaryNode {
     fn dial_one(&mut self, url: String, now: Instant) {
         self.next += 1;
         let link = LinkId(self.next);
-        self.timers.set(now + PATIENCE, Timer::Link(link));
+        self.timers.set(now + PATIENCE, Timer::Patience(link));
         self.links.insert(
             link,
             Link {
@@ -347,7 +347,7 @@ impl OrdinaryNode {
         let url = link.url.clone();
         self.candidates.succeeded(&url, node);
         self.deniers.clear();
-        self.timers.set(now + BEAT, Timer::Link(id));
+        self.timers.set(now + BEAT, Timer::Beat(id));
         stun.truncate(NAMED);
         self.event(OrdinaryEvent::Associated {
             link: id,
@@ -515,19 +515,21 @@ impl OrdinaryNode {
         self.association_lost(id, now);
     }
 
-    pub(super) fn link_due(&mut self, id: LinkId, now: Instant) {
+    pub(super) fn patience_due(&mut self, id: LinkId, now: Instant) {
+        if self.links.get(&id).is_some_and(|link| !link.stands()) {
+            self.close(id, Parting::Silent, now);
+        }
+    }
+
+    pub(super) fn beat(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if !link.stands() {
+        if link.asked.is_some_and(|asked| link.heard < asked) {
             return self.close(id, Parting::Silent, now);
         }
-        match link.asked {
-            Some(asked) if link.heard < asked => return self.close(id, Parting::Silent, now),
-            Some(_) | None => {}
-        }
         link.asked = Some(now);
-        self.timers.set(now + BEAT, Timer::Link(id));
+        self.timers.set(now + BEAT, Timer::Beat(id));
         let number = self.rng.number();
         self.send(id, &FromOrdinary::Ping { number });
     }

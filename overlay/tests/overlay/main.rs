@@ -1,0 +1,6 @@
+//! The overlay in virtual time, with real certificates and signatures.
+
+mod authority;
+mod node;
+mod ring;
+mod world;
