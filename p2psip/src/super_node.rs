@@ -180,6 +180,8 @@ pub enum SuperNodeEvent {
         /// How many super nodes it knows, itself included.
         members: usize,
     },
+    /// It has left the overlay after [`SuperNode::leave`]; nothing more happens.
+    Left,
     /// The membership has changed.
     Members {
         /// All super nodes that it knows, itself included: id and WebSocket address.

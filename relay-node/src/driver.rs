@@ -289,6 +289,7 @@ impl<M: SuperNodeMachine> Driver<M> {
                 tracing::info!(members, "joined the overlay");
                 self.status.send_modify(|status| status.joined = true);
             }
+            SuperNodeEvent::Left => tracing::info!("left the overlay"),
             SuperNodeEvent::Members { members } => {
                 tracing::info!(members = members.len(), "membership changed");
                 self.status.send_modify(|status| status.members = members);

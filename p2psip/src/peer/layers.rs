@@ -268,6 +268,7 @@ impl Peer {
 
     /// One call at a time: a second one hears that the user is busy.
     fn incoming(&mut self, call: CallId, caller: crate::Caller, offer: String, now: Instant) {
+        self.forget_old_calls(now);
         let busy = self.calls.values().any(|call| call.ended.is_none());
         let mut state = Call::with(Aor::read(&caller.uri), true);
         if busy {

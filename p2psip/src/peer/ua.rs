@@ -138,8 +138,7 @@ impl Peer {
     /// Calls a user: `bob`, `bob@example.org` or `sip:bob@example.org`. He is looked up at once; the INVITE goes as
     /// soon as [`offer`](Self::offer) is there too.
     pub fn call(&mut self, target: &str, now: Instant) -> CallId {
-        self.calls
-            .retain(|_, call| call.ended.is_none_or(|ended| now - ended < AFTERLIFE));
+        self.forget_old_calls(now);
         let peer = self.callee(target);
         let uri = peer.as_ref().map_or("sip:invalid", Aor::uri);
         let call = self.agent.call(uri, now);
@@ -244,6 +243,11 @@ impl Peer {
     fn callee(&self, text: &str) -> Option<Aor> {
         Aor::typed(text, self.user.domain())
             .filter(|callee| credential::profile::is_canonical(callee.uri()))
+    }
+
+    pub(super) fn forget_old_calls(&mut self, now: Instant) {
+        self.calls
+            .retain(|_, call| call.ended.is_none_or(|ended| now - ended < AFTERLIFE));
     }
 
     pub(super) fn is_live(&self, call: CallId) -> bool {

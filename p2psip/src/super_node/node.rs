@@ -1,10 +1,11 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use credential::{Certificate, MemberStatement, NodeId, RevocationList};
 use machine::{Instant, Machine, Outbox, Rng};
-use overlay::{Limits, Offender, Seed};
+use overlay::{Limits, Offence, Offender, Seed};
 use sip::FlowId;
 use sip::edge::{Action, Edge, Refusal, Source};
 
@@ -25,7 +26,7 @@ pub struct SuperNode {
 #[derive(Debug)]
 enum Link {
     /// An ordinary node, associated or not yet.
-    Ordinary { secure: bool },
+    Ordinary(Flow),
     /// A super node, once the overlay has checked which; before that, the SIP that came early.
     SuperNode {
         node: Option<NodeId>,
@@ -33,6 +34,19 @@ enum Link {
     },
 }
 
+/// The SIP side of an association.
+#[derive(Debug)]
+struct Flow {
+    secure: bool,
+    user: Option<String>,
+    /// When all that came would have been due, had it come evenly.
+    due: Instant,
+}
+
+/// An ordinary node may send one SIP message in this time, in the long run ..
+const PACE: Duration = Duration::from_millis(25);
+/// .. and so much ahead of that: a call with all its candidates is some 50 messages.
+const BURST: Duration = Duration::from_secs(10);
 /// How many SIP messages wait for one link to another super node.
 const MAX_WAITING: usize = 256;
 /// The first byte of a binary message that carries SIP which is not UTF-8; no version of the overlay has it.
@@ -102,10 +116,20 @@ impl SuperNode {
     }
 
     fn sip_from_flow(&mut self, link: LinkId, message: &[u8], now: Instant) {
+        let Some(Link::Ordinary(flow)) = self.links.get_mut(&link) else {
+            return;
+        };
+        let user = flow.user.clone();
+        let who = user.map_or(Offender::Stranger(link), Offender::User);
+        if !flow.admits(now) {
+            let how = Misconduct::Overlay(Offence::Flood);
+            self.event(SuperNodeEvent::Misbehaved { who, how });
+            return;
+        }
         let mut actions = Vec::new();
         let source = Source::Flow(FlowId(link.0));
         if let Err(refusal) = self.edge.receive(source, message, &mut actions) {
-            self.misbehaved(Offender::Stranger(link), refusal);
+            self.misbehaved(who, refusal);
         }
         self.act(actions, now);
     }
@@ -121,7 +145,7 @@ impl SuperNode {
                 }
                 return;
             }
-            Some(Link::Ordinary { .. }) | None => return,
+            Some(Link::Ordinary(_)) | None => return,
         };
         let mut actions = Vec::new();
         let source = Source::SuperNode(node);
@@ -200,12 +224,12 @@ impl SuperNode {
                     Some(Link::SuperNode { .. }) => {
                         SuperNodeOutput::PeerFrame { link, bytes: frame }
                     }
-                    Some(Link::Ordinary { .. }) => SuperNodeOutput::Frame { link, bytes: frame },
+                    Some(Link::Ordinary(_)) => SuperNodeOutput::Frame { link, bytes: frame },
                     None => continue,
                 },
                 overlay::SuperNodeOutput::Close(link) => match self.links.remove(&link) {
                     Some(Link::SuperNode { .. }) => SuperNodeOutput::PeerClose { link },
-                    Some(Link::Ordinary { .. }) => SuperNodeOutput::Close { link },
+                    Some(Link::Ordinary(_)) => SuperNodeOutput::Close { link },
                     None => continue,
                 },
                 overlay::SuperNodeOutput::Sign(sign) => SuperNodeOutput::Sign(sign),
@@ -231,8 +255,11 @@ impl SuperNode {
                 uri,
                 instance,
             } => {
-                let secure = matches!(self.links.get(&link), Some(Link::Ordinary { secure: true }));
-                self.edge.flow_up(FlowId(link.0), &uri, instance, secure);
+                if let Some(Link::Ordinary(flow)) = self.links.get_mut(&link) {
+                    flow.user = Some(uri.clone());
+                    let secure = flow.secure;
+                    self.edge.flow_up(FlowId(link.0), &uri, instance, secure);
+                }
                 self.event(SuperNodeEvent::Associated {
                     link,
                     uri,
@@ -252,7 +279,7 @@ impl SuperNode {
                 });
             }
             Event::PeerUp { link, node } => self.peer_up(link, node, now),
-            Event::PeerDown { .. } | Event::Left => {}
+            Event::PeerDown { .. } => {}
             Event::PeerFailed(node) => {
                 for message in self.waiting.remove(&node).unwrap_or_default() {
                     self.undeliverable(&message, now);
@@ -268,6 +295,7 @@ impl SuperNode {
                 let how = Misconduct::Overlay(how);
                 self.event(SuperNodeEvent::Misbehaved { who, how });
             }
+            Event::Left => self.event(SuperNodeEvent::Left),
             // A super node has no records of its own yet.
             Event::Records { .. }
             | Event::GetFailed { .. }
@@ -302,7 +330,8 @@ impl Machine for SuperNode {
         use overlay::SuperNodeInput as Below;
         match input {
             Input::Opened { link, secure } => {
-                self.links.insert(link, Link::Ordinary { secure });
+                self.links
+                    .insert(link, Link::Ordinary(Flow::new(secure, now)));
                 self.tell(Below::AssociationOpened(link), now);
             }
             Input::PeerOpened { link, certificate } => {
@@ -341,6 +370,26 @@ impl Machine for SuperNode {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.overlay.poll_timeout()
+    }
+}
+
+impl Flow {
+    const fn new(secure: bool, now: Instant) -> Self {
+        Self {
+            secure,
+            user: None,
+            due: now,
+        }
+    }
+
+    /// Says whether one more message is within the limits (GCRA).
+    fn admits(&mut self, now: Instant) -> bool {
+        let due = self.due.max(now) + PACE;
+        let within = due - now <= BURST;
+        if within {
+            self.due = due;
+        }
+        within
     }
 }
 

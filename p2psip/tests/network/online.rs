@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use p2psip::{EndReason, Event, Problem};
+
+use crate::world::{World, fingerprint, sdp};
+
+const ALICE: u8 = 1;
+const BOB: u8 = 2;
+
+#[test]
+fn r046_peer_is_callable_once_its_record_is_placed() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.peer("bob", BOB, &[2]);
+    world.run_for(Duration::from_secs(2));
+    world.call(alice, ALICE, "bob");
+    assert_eq!(world.end(alice).0, EndReason::NotFound);
+    world.act(bob, |peer, now| peer.go_online(&fingerprint(BOB), now));
+    world.until(bob, |event| *event == Event::Online);
+    world.call(alice, ALICE, "bob");
+    world.incoming(bob);
+}
+
+#[test]
+fn r059_peer_that_is_not_callable_calls() {
+    let mut world = World::new(3);
+    let alice = world.peer("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[2, 1]);
+    world.talk((alice, ALICE), (bob, BOB));
+}
+
+#[test]
+fn r047_record_outlives_its_lifetime() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[2, 1]);
+    for _ in 0..5 {
+        world.run_for(Duration::from_secs(2399));
+        let (call, _) = world.talk((alice, ALICE), (bob, BOB));
+        world.act(alice, |peer, now| peer.hang_up(call, now));
+        world.end(bob);
+    }
+    let lapsed = |event: &Event| matches!(event, Event::NotOnline);
+    assert!(!world.peers[bob].events.iter().any(lapsed));
+}
+
+#[test]
+fn r011_peer_keeps_two_associations() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0]);
+    assert_eq!(world.serving(alice).len(), 2, "the second one is learned");
+}
+
+#[test]
+fn new_fingerprint_replaces_the_record() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[2, 1]);
+    world.act(bob, |peer, now| peer.go_online(&fingerprint(77), now));
+    world.run_for(Duration::from_secs(1));
+    world.call(alice, ALICE, "bob");
+    let (incoming, _) = world.incoming(bob);
+    world.act(bob, |peer, now| peer.answer(incoming, &sdp(77), now));
+    world.until(alice, |event| matches!(event, Event::Answered { .. }));
+}
+
+#[test]
+fn fingerprint_that_is_none_is_refused() {
+    let mut world = World::new(3);
+    let alice = world.peer("alice", ALICE, &[0, 1]);
+    world.act(alice, |peer, now| peer.go_online("sha-256 nonsense", now));
+    world.until(alice, |event| *event == Event::NotOnline);
+}
+
+#[test]
+fn r102_expired_credential_is_reported() {
+    let mut world = World::new(3);
+    let alice = world.stale_peer("alice", ALICE);
+    let expired = Event::Problem(Problem::CredentialExpired);
+    world.until(alice, |event| *event == expired);
+    world.call(alice, ALICE, "bob");
+    assert_eq!(world.end(alice).0, EndReason::CredentialExpired);
+}
+
+#[test]
+fn revoked_user_is_sent_away_and_not_heard() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[2, 1]);
+    let list = world.authority.revoke(&world.peers[alice].certificate);
+    world.revoke(&list);
+    let revoked = Event::Problem(Problem::CredentialExpired);
+    world.until(alice, |event| *event == revoked);
+    world.call(bob, BOB, "alice");
+    assert!(matches!(
+        world.end(bob).0,
+        EndReason::RecordRefused | EndReason::NotFound
+    ));
+}
