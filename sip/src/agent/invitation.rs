@@ -373,27 +373,32 @@ impl UserAgent {
     }
 
     /// An ACK: of a refusal, for its transaction; of an answer, for the call.
-    pub(super) fn receive_ack(&mut self, message: &Message, now: Instant) -> Option<Misbehaviour> {
+    pub(super) fn receive_ack(&mut self, message: &Message, now: Instant) {
         if let Some(entry) = self.servers.get_mut(&server_key(message))
             && entry.machine.acknowledge(now)
         {
-            return None;
+            return;
         }
+        // One that belongs to nothing is that of a refusal which was not kept.
         let Some((id, at)) = self.find_dialog(message) else {
-            return Some(Misbehaviour::StrayRequest);
+            return;
         };
         let number = message.cseq().map_or(0, |cseq| cseq.number);
-        let call = self.calls.get_mut(&id)?;
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
         let answered = |one: &Reply| one.status < 300;
-        let invitation = call.invitation.as_mut()?;
+        let Some(invitation) = call.invitation.as_mut() else {
+            return;
+        };
         if call.current != Some(at)
             || invitation.cseq != number
             || !invitation.answer.as_ref().is_some_and(answered)
         {
-            return None;
+            return;
         }
         if invitation.confirmed {
-            return None;
+            return;
         }
         invitation.confirmed = true;
         invitation.repeat = None;
@@ -408,7 +413,6 @@ impl UserAgent {
             self.bye(id, "", now);
         }
         self.trickle(id, now);
-        None
     }
 
     /// Repeats what waits for its PRACK or ACK; in the end gives up.

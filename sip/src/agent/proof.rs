@@ -182,6 +182,7 @@ impl UserAgent {
         if !first {
             self.outbox
                 .push(Output::Event(Event::Offered { call: id, offer }));
+            self.deliver_candidates(id);
             return;
         }
         let Some(instance) = caller else { return };

@@ -45,7 +45,10 @@ impl UserAgent {
     ) -> Option<Misbehaviour> {
         let method = message.method();
         match method {
-            Method::Ack => return self.receive_ack(&message, now),
+            Method::Ack => {
+                self.receive_ack(&message, now);
+                return None;
+            }
             Method::Cancel => {
                 let reply = self.receive_cancel(&message, now);
                 self.answer_once(flow, &message, &reply);

@@ -2,4 +2,11 @@
 
 mod authority;
 mod basic;
+mod ending;
+mod fork;
 mod network;
+mod paths;
+mod proof;
+mod renegotiation;
+mod strange;
+mod trickle;

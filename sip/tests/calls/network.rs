@@ -71,6 +71,10 @@ pub(crate) struct Network {
     /// The messages themselves.
     pub(crate) seen: Vec<(usize, Vec<u8>)>,
     pub(crate) middle: Option<Middle>,
+    /// What the middle dropped.
+    pub(crate) held: Vec<Vec<u8>>,
+    /// What the agents sent.
+    pub(crate) sent: Vec<String>,
 }
 
 pub(crate) fn node(number: u8) -> NodeId {
@@ -101,6 +105,8 @@ impl Network {
             trace: Vec::new(),
             seen: Vec::new(),
             middle: None,
+            held: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -216,6 +222,11 @@ impl Network {
                 );
             }
         }
+    }
+
+    /// Has a super node swallow everything.
+    pub(crate) fn silence(&mut self, number: u8) {
+        self.dead.insert(node(number));
     }
 
     /// Breaks one agent's flows to a super node that lives on.
@@ -387,7 +398,10 @@ impl Network {
         {
             match middle(agent, &parsed, &message) {
                 Fate::Deliver => {}
-                Fate::Drop => return,
+                Fate::Drop => {
+                    self.held.push(message);
+                    return;
+                }
                 Fate::Twice => self.deliver(agent, flow, message.clone()),
                 Fate::Late(delay) => {
                     // It will meet the middle again, so the middle decides by counting.
@@ -424,11 +438,12 @@ impl Network {
             let moment = Duration::from_millis(1);
             match output {
                 Output::Send { flow, message } => {
+                    let text = String::from_utf8_lossy(&message).to_string();
                     assert!(
-                        Message::parse(message.clone()).is_ok(),
-                        "{}",
-                        String::from_utf8_lossy(&message)
+                        Message::parse(message.clone()).is_ok() || text.starts_with("SIP/2.0 400"),
+                        "{text}"
                     );
+                    self.sent.push(text);
                     if let Some(node) = self.agents[agent].flows.get(&flow) {
                         let arrival = Arrival::AtEdge {
                             node: *node,
@@ -469,4 +484,20 @@ pub(crate) fn ended(events: &[Event]) -> Option<(sip::EndReason, bool)> {
         Event::Ended { reason, remote, .. } => Some((*reason, *remote)),
         _ => None,
     })
+}
+
+/// A call in progress between alice (two super nodes) and bob (two others), their earlier events taken.
+pub(crate) fn established() -> (Network, [(usize, CallId); 2]) {
+    let mut net = Network::new(4);
+    let (alice, bob) = (net.join("alice", 1, &[1, 2]), net.join("bob", 2, &[3, 4]));
+    let call = net.call(alice, &[bob]);
+    net.run(100);
+    let taken = incoming(&net.events(bob));
+    net.with(bob, |ua, now| ua.ring(taken, now));
+    let answer = sdp(&net.agents[bob].fingerprint, "answer");
+    net.with(bob, |ua, now| ua.answer(taken, answer, now));
+    net.run(300);
+    net.events(alice);
+    net.events(bob);
+    (net, [(alice, call), (bob, taken)])
 }
