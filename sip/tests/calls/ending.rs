@@ -5,6 +5,8 @@ use sip::{CallId, EndReason, Event};
 
 use crate::network::{Fate, Network, ended, incoming, sdp};
 
+type End = Option<(EndReason, bool)>;
+
 struct Pair {
     net: Network,
     alice: usize,
@@ -53,7 +55,7 @@ impl Pair {
     }
 
     /// How the call ended for the caller and for the callee. Each must have heard of it once.
-    fn ends(&mut self) -> (Option<(EndReason, bool)>, Option<(EndReason, bool)>) {
+    fn ends(&mut self) -> (End, End) {
         self.net.run(120_000);
         let (alice, bob) = (self.net.events(self.alice), self.net.events(self.bob));
         for events in [&alice, &bob] {

@@ -1,5 +1,7 @@
 //! Calls between user agents through super nodes' edges, in virtual time.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod authority;
 mod basic;
 mod ending;

@@ -1,0 +1,6 @@
+//! Messages and the edge against samples, hostile bytes and properties.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod edge;
+mod properties;
+mod torture;
