@@ -16,6 +16,9 @@ use credential::{NodeId, Refusal, RevocationList, TrustAnchor};
 use hyper::{Method, Request, Response, StatusCode, body::Bytes, header};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod tests;
+
 use crate::Clock;
 use crate::http::{self, Body, Call, is_address, is_web_socket};
 use crate::limit::{Class, Limiter, address};

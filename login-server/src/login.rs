@@ -1,8 +1,6 @@
 //! The login server itself: what is open, and which request goes where.
 
-use core::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,8 +9,8 @@ use hyper::{Method, Request, Response, StatusCode, body::Bytes, header};
 
 use crate::authority::Authority;
 use crate::http::{self, Body, Call, Origin};
-use crate::limit::{Class, Limiter, Wait, address};
-use crate::password::{Busy, Passwords};
+use crate::limit::{Class, Limiter, address};
+use crate::password::Passwords;
 use crate::store::{self, Revoke, Store, StoreError};
 use crate::{Clock, ConfigFault, LoginConfig};
 
@@ -21,11 +19,19 @@ mod authorize;
 mod cors;
 mod credentials;
 mod enrol;
+mod entry;
+mod error;
 mod grant;
+mod router;
 mod session;
 mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod trouble;
+
+pub use error::{OpenError, StorageError};
+
+use trouble::{Trouble, retry_after};
 
 /// A login server: certificate authority and accounts of one overlay.
 #[derive(Debug)]
@@ -282,83 +288,6 @@ impl LoginServer {
     }
 }
 
-/// What keeps a request from being answered although it may be right.
-#[derive(Debug)]
-enum Trouble {
-    Store(StoreError),
-    Certify(rcgen::Error),
-    Busy,
-    Wait(Wait),
-}
-
-impl Trouble {
-    /// The status, what to wait for in seconds, and a sentence.
-    fn explain(&self) -> (StatusCode, Option<u64>, String) {
-        match self {
-            Self::Store(error) => {
-                tracing::error!(%error, "the accounts database does not answer");
-                let sentence = "The login server can't reach its database. Try again in a moment.";
-                (StatusCode::SERVICE_UNAVAILABLE, Some(5), sentence.into())
-            }
-            Self::Certify(error) => {
-                tracing::error!(%error, "a certificate could not be made");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    None,
-                    "The login server could not make the certificate.".into(),
-                )
-            }
-            Self::Busy => {
-                let sentence = "Many people are signing in right now. Try again in a few seconds.";
-                (StatusCode::SERVICE_UNAVAILABLE, Some(3), sentence.into())
-            }
-            Self::Wait(Wait(seconds)) => {
-                let sentence = format!(
-                    "That was too often. Try again in {}.",
-                    http::seconds_in_words(*seconds)
-                );
-                (StatusCode::TOO_MANY_REQUESTS, Some(*seconds), sentence)
-            }
-        }
-    }
-
-    /// As a machine endpoint says it.
-    fn document(self) -> Response<Body> {
-        let (status, wait, sentence) = self.explain();
-        let error = match self {
-            Self::Store(_) | Self::Busy => "temporarily_unavailable",
-            Self::Certify(_) => "server_error",
-            Self::Wait(_) => "too_many_requests",
-        };
-        retry_after(http::fault(status, error, &sentence), wait)
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<rcgen::Error> for Trouble {
-    fn from(error: rcgen::Error) -> Self {
-        Self::Certify(error)
-    }
-}
-
-impl From<Busy> for Trouble {
-    fn from(Busy: Busy) -> Self {
-        Self::Busy
-    }
-}
-
-fn retry_after(response: Response<Body>, seconds: Option<u64>) -> Response<Body> {
-    match seconds {
-        Some(seconds) => http::with(response, header::RETRY_AFTER, &seconds.to_string()),
-        None => response,
-    }
-}
-
 /// Whether a request only reads. Who sends the answer leaves the body out for HEAD.
 fn is_get(call: &Call) -> bool {
     call.method == Method::GET || call.method == Method::HEAD
@@ -377,47 +306,3 @@ fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
 fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)
 }
-
-/// Why a login server can't start.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The configuration can't work.
-    Config(ConfigFault),
-    /// A file of the data directory can't be read or written.
-    File(PathBuf, std::io::Error),
-    /// The root key or certificate in the data directory isn't one.
-    Authority(&'static str),
-    /// The database can't be opened or brought up to date.
-    Database(String),
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(fault) => fault.fmt(f),
-            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Authority(what) => f.write_str(what),
-            Self::Database(what) => write!(f, "accounts database: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// The accounts database did not do what was asked.
-#[derive(Debug)]
-pub struct StorageError(StoreError);
-
-impl From<StoreError> for StorageError {
-    fn from(error: StoreError) -> Self {
-        Self(error)
-    }
-}
-
-impl fmt::Display for StorageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "accounts database: {}", self.0)
-    }
-}
-
-impl std::error::Error for StorageError {}

@@ -192,3 +192,37 @@ pub fn enrol_renew_text(
 pub fn report_text(overlay: &str, timestamp: u64, ws: &str, quic: &str) -> String {
     format!("partyline report 1\n{overlay}\n{timestamp}\n{ws}\n{quic}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of `docs/protocol.md`.
+    #[test]
+    fn signed_texts_are_as_specified() {
+        let overlay = "000102030405060708090a0b0c0d0e0f";
+        let names = [
+            "https://a.example".to_owned(),
+            "https://b.example:8443".to_owned(),
+        ];
+        assert_eq!(
+            renew_text(overlay, 1_795_400_000_000, "MFkw"),
+            "partyline renew 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nMFkw"
+        );
+        assert_eq!(
+            enrol_renew_text(overlay, 1_795_400_000_000, "MFkw", "192.0.2.1:4433", &names),
+            "partyline enrol renew 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nMFkw\n192.0.2.1:4433\n\
+             https://a.example https://b.example:8443"
+        );
+        assert_eq!(
+            report_text(
+                overlay,
+                1_795_400_000_000,
+                "wss://a.example/p2psip",
+                "192.0.2.1:4433"
+            ),
+            "partyline report 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nwss://a.example/p2psip\n\
+             192.0.2.1:4433"
+        );
+    }
+}

@@ -10,3 +10,7 @@ mod hostile;
 mod pages;
 mod renewal;
 mod stage;
+
+pub(crate) use browser::Browser;
+pub(crate) use device::Device;
+pub(crate) use stage::{START, Stage, serve};

@@ -97,7 +97,7 @@ fn devices(view: &Account<'_>) -> Markup {
                         li {
                             div {
                                 p.device id={ "device-" (device.id) } { (device.label) }
-                                p.hint { "Added " (date(device.created)) ", last active " (ago(device.renewed, view.now)) }
+                                p.hint { "Active " (ago(device.renewed, view.now)) ", added " (date(device.created)) }
                             }
                             form method="post" action="/account/devices/revoke" {
                                 (hidden(view.frame.token, None))

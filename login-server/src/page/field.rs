@@ -49,6 +49,11 @@ impl Field<'_> {
             .flatten()
             .collect::<Vec<_>>()
             .join(" ");
+        // the first thing to correct has the focus
+        let worst = complaints
+            .iter()
+            .find(|complaint| !complaint.field.is_empty());
+        let focus = worst.map_or(self.focus, |complaint| complaint.field == self.name);
         html! {
             div.field {
                 label for=(self.name) { (self.label) }
@@ -58,7 +63,7 @@ impl Field<'_> {
                     input id=(self.name) name=(self.name) type=(self.kind) value=(self.value) required
                         autocomplete=(self.autocomplete) autocapitalize="none" spellcheck="false"
                         aria-describedby=[(!described.is_empty()).then_some(described)]
-                        aria-invalid=[complaint.map(|_| "true")] autofocus[self.focus];
+                        aria-invalid=[complaint.map(|_| "true")] autofocus[focus];
                     @if !self.suffix.is_empty() { span.suffix aria-hidden="true" { (self.suffix) } }
                 }
             }

@@ -14,23 +14,23 @@ use crate::http::Fields;
 use crate::wire::Fault;
 
 /// As much of a browser as the server can tell: cookies, forms, fetch.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     address: SocketAddr,
-    pub(super) cookies: BTreeMap<String, String>,
+    pub(crate) cookies: BTreeMap<String, String>,
     /// Headers of every request.
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// What the server said.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) bytes: Bytes,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+    pub(crate) text: String,
 }
 
 impl Browser {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let agent =
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0.0.0 Safari/537.36";
         let headers = vec![("host", address.to_string()), ("user-agent", agent.into())];
@@ -42,12 +42,12 @@ impl Browser {
     }
 
     /// Opens an address.
-    pub(super) async fn get(&mut self, address: &str) -> Answer {
+    pub(crate) async fn get(&mut self, address: &str) -> Answer {
         self.send(Method::GET, address, &[], "").await
     }
 
     /// Sends the form that `page` holds, its hidden fields first.
-    pub(super) async fn submit(
+    pub(crate) async fn submit(
         &mut self,
         address: &str,
         page: &Answer,
@@ -66,7 +66,7 @@ impl Browser {
     }
 
     /// Sends a form as it is.
-    pub(super) async fn submit_text(&mut self, address: &str, form: &str) -> Answer {
+    pub(crate) async fn submit_text(&mut self, address: &str, form: &str) -> Answer {
         let origin = format!("http://{}", self.address);
         let headers = [
             (header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
@@ -76,7 +76,7 @@ impl Browser {
     }
 
     /// What a script of a page at `origin` does, or a program if there is no origin.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &mut self,
         address: &str,
         origin: Option<&str>,
@@ -88,7 +88,7 @@ impl Browser {
         self.send(Method::POST, address, &headers, &document).await
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: Method,
         address: &str,
@@ -134,18 +134,18 @@ impl Browser {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(super) fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.header("location")
     }
 
     /// The value of a hidden field.
-    pub(super) fn hidden(&self, name: &str) -> Option<String> {
+    pub(crate) fn hidden(&self, name: &str) -> Option<String> {
         let start = format!("<input type=\"hidden\" name=\"{name}\" value=\"");
         let (_, rest) = self.text.split_once(&start)?;
         Some(
@@ -157,7 +157,7 @@ impl Answer {
     }
 
     /// The parameters in the fragment that the browser is sent on with.
-    pub(super) fn fragment(&self) -> Fields {
+    pub(crate) fn fragment(&self) -> Fields {
         let (_, fragment) = self
             .location()
             .split_once('#')
@@ -166,17 +166,17 @@ impl Answer {
     }
 
     /// The authorization code that the browser is sent on with.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert_eq!(self.status, 303, "{}", self.text);
         self.fragment().first("code").into()
     }
 
-    pub(super) fn document<T: DeserializeOwned>(&self) -> T {
+    pub(crate) fn document<T: DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     /// Status and code of a refusal.
-    pub(super) fn refusal(&self) -> (u16, String) {
+    pub(crate) fn refusal(&self) -> (u16, String) {
         let Fault { error, sentence } = self.document();
         assert!(
             sentence.ends_with('.') && sentence.len() > 10,

@@ -10,15 +10,15 @@ use crate::store::{hex, random, secret};
 use crate::wire::{self, Credential, EnrolRenewRequest, Enrolment, RenewRequest};
 
 /// A browser's or node's key pair, and what a page remembers while its user signs in.
-pub(super) struct Device {
+pub(crate) struct Device {
     pair: EcdsaKeyPair,
-    pub(super) instance: String,
-    pub(super) verifier: String,
-    pub(super) state: String,
+    pub(crate) instance: String,
+    pub(crate) verifier: String,
+    pub(crate) state: String,
 }
 
 impl Device {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
                 .unwrap();
@@ -43,15 +43,15 @@ impl Device {
         }
     }
 
-    pub(super) fn key(&self) -> PublicKey {
+    pub(crate) fn key(&self) -> PublicKey {
         PublicKey::from_point(self.pair.public_key().as_ref()).unwrap()
     }
 
-    pub(super) fn public_key(&self) -> String {
+    pub(crate) fn public_key(&self) -> String {
         BASE64_STANDARD.encode(self.key().to_spki())
     }
 
-    pub(super) fn sign(&self, text: &str) -> String {
+    pub(crate) fn sign(&self, text: &str) -> String {
         BASE64_STANDARD.encode(
             self.pair
                 .sign(&SystemRandom::new(), text.as_bytes())
@@ -60,7 +60,7 @@ impl Device {
     }
 
     /// The parameters with which the page sends its user here.
-    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn parameters(&self) -> Vec<(&'static str, String)> {
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.as_bytes()));
         vec![
             ("response_type", "code".into()),
@@ -75,19 +75,19 @@ impl Device {
     }
 
     /// The address at which the page's user signs in.
-    pub(super) fn authorize(&self) -> String {
+    pub(crate) fn authorize(&self) -> String {
         address("/authorize", &self.parameters())
     }
 
     /// The same with a parameter changed, or left out.
-    pub(super) fn authorize_but(&self, name: &'static str, value: Option<&str>) -> String {
+    pub(crate) fn authorize_but(&self, name: &'static str, value: Option<&str>) -> String {
         let mut parameters = self.parameters();
         parameters.retain(|(other, _)| *other != name);
         parameters.extend(value.map(|value| (name, value.to_owned())));
         address("/authorize", &parameters)
     }
 
-    pub(super) fn renewal(
+    pub(crate) fn renewal(
         &self,
         credential: &Credential,
         next: &Device,
@@ -104,7 +104,7 @@ impl Device {
         }
     }
 
-    pub(super) fn enrol_renewal(
+    pub(crate) fn enrol_renewal(
         &self,
         enrolment: &Enrolment,
         name: &str,
@@ -129,13 +129,13 @@ impl Device {
     }
 }
 
-pub(super) fn address(path: &str, parameters: &[(&str, String)]) -> String {
+pub(crate) fn address(path: &str, parameters: &[(&str, String)]) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(parameters)
         .finish();
     format!("{path}?{query}")
 }
 
-pub(super) fn certificate(base64: &str) -> Certificate {
+pub(crate) fn certificate(base64: &str) -> Certificate {
     Certificate::read(&BASE64_STANDARD.decode(base64).unwrap()).unwrap()
 }

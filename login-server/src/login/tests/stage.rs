@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -13,29 +15,29 @@ use tokio::net::TcpListener;
 use super::browser::{Answer, Browser};
 use super::device::Device;
 use crate::wire::Credential;
-use crate::{Clock, Limits, LoginConfig, LoginServer};
+use crate::{Body, Clock, Limits, LoginConfig, LoginServer};
 
 /// When the tests begin: 23 November 2026.
-pub(super) const START: u64 = 1_795_400_000_000;
+pub(crate) const START: u64 = 1_795_400_000_000;
 /// A page's origin from the configuration.
-pub(super) const PAGE: &str = "https://sn1.example.org";
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PAGE: &str = "https://sn1.example.org";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A login server that listens.
-pub(super) struct Stage {
-    pub(super) server: Arc<LoginServer>,
-    pub(super) address: SocketAddr,
-    pub(super) data: TempDir,
+pub(crate) struct Stage {
+    pub(crate) server: Arc<LoginServer>,
+    pub(crate) address: SocketAddr,
+    pub(crate) data: TempDir,
     clock: Arc<AtomicU64>,
 }
 
 impl Stage {
     /// A server whose limits nobody meets.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|config| config.limits = Limits::development()).await
     }
 
-    pub(super) async fn with(change: impl FnOnce(&mut LoginConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut LoginConfig)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let data = TempDir::new().unwrap();
@@ -50,7 +52,11 @@ impl Stage {
         let read = time.clone();
         let clock = Clock::new(move || read.load(Ordering::SeqCst));
         let server = Arc::new(LoginServer::open(config, clock).await.unwrap());
-        tokio::spawn(serve(listener, server.clone()));
+        let served = server.clone();
+        tokio::spawn(serve(listener, move |request, peer| {
+            let server = served.clone();
+            async move { server.handle(request, peer).await }
+        }));
         Self {
             server,
             address,
@@ -59,21 +65,21 @@ impl Stage {
         }
     }
 
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.clock.load(Ordering::SeqCst)
     }
 
-    pub(super) fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock
             .fetch_add(time.as_millis() as u64, Ordering::SeqCst);
     }
 
-    pub(super) fn browser(&self) -> Browser {
+    pub(crate) fn browser(&self) -> Browser {
         Browser::new(self.address)
     }
 
     /// A browser that has just created this account.
-    pub(super) async fn account(&self, name: &str) -> Browser {
+    pub(crate) async fn account(&self, name: &str) -> Browser {
         let mut browser = self.browser();
         let form = browser.get("/create-account").await;
         let fields = [("name", name), ("password", PASSWORD), ("repeat", PASSWORD)];
@@ -88,7 +94,7 @@ impl Stage {
     }
 
     /// What a browser that is signed in gets for a page's device.
-    pub(super) async fn credential(&self, browser: &mut Browser, device: &Device) -> Credential {
+    pub(crate) async fn credential(&self, browser: &mut Browser, device: &Device) -> Credential {
         let form = browser.get(&device.authorize()).await;
         let answer = browser.submit("/authorize", &form, &[]).await;
         let answer = self.redeem(browser, device, &answer.code()).await;
@@ -96,7 +102,7 @@ impl Stage {
         answer.document()
     }
 
-    pub(super) async fn redeem(
+    pub(crate) async fn redeem(
         &self,
         browser: &mut Browser,
         device: &Device,
@@ -107,14 +113,21 @@ impl Stage {
     }
 }
 
-async fn serve(listener: TcpListener, server: Arc<LoginServer>) {
+/// Serves connections with what answers a request.
+pub(crate) async fn serve<F>(
+    listener: TcpListener,
+    answer: impl Fn(Request<Incoming>, SocketAddr) -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
     loop {
         let (stream, peer) = listener.accept().await.unwrap();
-        let server = server.clone();
+        let answer = answer.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let server = server.clone();
-                async move { Ok::<_, Infallible>(server.handle(request, peer).await) }
+                let answer = answer(request, peer);
+                async move { Ok::<_, Infallible>(answer.await) }
             });
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
