@@ -47,7 +47,7 @@ impl Aor {
         if text.contains(char::is_whitespace) {
             return None;
         }
-        let text = text.to_lowercase();
+        let text = text.to_ascii_lowercase();
         if text.contains('@') {
             Self::read(&format!("sip:{text}"))
         } else {

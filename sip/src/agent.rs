@@ -369,6 +369,7 @@ impl Machine for UserAgent {
                 self.own = canonical(&account.uri);
                 self.account = account;
             }
+            Input::Clock(wall) => self.wall = wall,
         }
     }
 

@@ -534,9 +534,10 @@ impl OrdinaryNode {
         self.send(id, &FromOrdinary::Ping { number });
     }
 
-    /// The date as the super nodes see it. With two that differ, the one nearer to the own clock counts, so that it
-    /// takes two liars to move it.
-    pub(super) fn network_time(&self, now: Instant) -> u64 {
+    /// The date as the super nodes see it, in milliseconds since 1970. With two that differ, the one nearer to the own
+    /// clock counts, so that it takes two liars to move it.
+    #[must_use]
+    pub fn network_time(&self, now: Instant) -> u64 {
         let skew = self.standing().map(|(_, link)| link.skew);
         let skew = skew.min_by_key(|skew| skew.unsigned_abs()).unwrap_or(0);
         self.clock.at(now).saturating_add_signed(skew)

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use credential::Job;
-use machine::{Instant, Machine};
+use machine::{Instant, Machine, WallClock};
 use overlay::{OrdinaryEvent, OrdinaryOutput};
 use sip::FlowId;
 
@@ -137,6 +137,10 @@ impl Peer {
     }
 
     fn associations_changed(&mut self, now: Instant) {
+        let epoch = self.node.network_time(now);
+        let epoch = epoch.saturating_sub(now.since_epoch().as_millis() as u64);
+        let clock = WallClock::new(epoch);
+        self.agent.handle_input(sip::Input::Clock(clock), now);
         let up = self.stun.len();
         self.event(Event::Associations { up });
         self.registration.touch(now);

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Instance, NodeId};
-use machine::{Instant, WallClock};
+use machine::Instant;
 use overlay::{LinkId, OrdinaryNode, Placement, QueryId};
 use sip::Fingerprint;
 
@@ -24,7 +24,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Registration {
     user: Aor,
     instance: Instance,
-    wall: WallClock,
     fingerprint: Option<Fingerprint>,
     placing: Option<QueryId>,
     removing: Option<QueryId>,
@@ -38,11 +37,10 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    pub(super) fn new(user: Aor, instance: Instance, wall: WallClock) -> Self {
+    pub(super) fn new(user: Aor, instance: Instance) -> Self {
         Self {
             user,
             instance,
-            wall,
             fingerprint: None,
             placing: None,
             removing: None,
@@ -110,7 +108,7 @@ impl Registration {
         if locations.is_empty() {
             return;
         }
-        self.timestamp = self.wall.at(now).max(self.timestamp + 1);
+        self.timestamp = node.network_time(now).max(self.timestamp + 1);
         let record = UserLocation {
             user: self.user.clone(),
             lifetime: LIFETIME,

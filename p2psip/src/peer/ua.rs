@@ -77,7 +77,7 @@ impl Peer {
         let mut peer = Self {
             node,
             agent,
-            registration: Registration::new(user.clone(), account.instance, config.wall),
+            registration: Registration::new(user.clone(), account.instance),
             directory: Directory::new(account.instance),
             user,
             calls: BTreeMap::new(),

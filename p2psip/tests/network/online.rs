@@ -97,3 +97,14 @@ fn revoked_user_is_sent_away_and_not_heard() {
         EndReason::RecordRefused | EndReason::NotFound
     ));
 }
+
+#[test]
+fn wrong_clock_keeps_nobody_from_calling() {
+    let mut world = World::new(3);
+    let alice = world.mistaken_peer("alice", ALICE, 3 * 3600 * 1000);
+    let bob = world.mistaken_peer("bob", BOB, -20 * 60 * 1000);
+    let (call, _) = world.talk((alice, ALICE), (bob, BOB));
+    world.act(alice, |peer, now| peer.hang_up(call, now));
+    world.end(bob);
+    world.talk((bob, BOB), (alice, ALICE));
+}

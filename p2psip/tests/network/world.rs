@@ -131,15 +131,32 @@ impl World {
 
     /// A user on a device, who tries these super nodes in this order.
     pub(crate) fn peer(&mut self, name: &str, device: u8, super_nodes: &[usize]) -> usize {
-        self.peer_with(name, device, super_nodes, false)
+        self.peer_with(name, device, super_nodes, false, WALL)
     }
 
     /// A user whose certificate has ended.
     pub(crate) fn stale_peer(&mut self, name: &str, device: u8) -> usize {
-        self.peer_with(name, device, &[0, 1], true)
+        self.peer_with(name, device, &[0, 1], true, WALL)
     }
 
-    fn peer_with(&mut self, name: &str, device: u8, super_nodes: &[usize], stale: bool) -> usize {
+    /// A user whose device has the wrong date, by so many milliseconds.
+    pub(crate) fn mistaken_peer(&mut self, name: &str, device: u8, skew: i64) -> usize {
+        let wall = WALL.saturating_add_signed(skew);
+        let peer = self.peer_with(name, device, &[1, 2], false, wall);
+        self.act(peer, |peer, now| peer.go_online(&fingerprint(device), now));
+        self.until(peer, |event| *event == Event::Online);
+        self.run_for(Duration::from_secs(2));
+        peer
+    }
+
+    fn peer_with(
+        &mut self,
+        name: &str,
+        device: u8,
+        super_nodes: &[usize],
+        stale: bool,
+        wall: u64,
+    ) -> usize {
         let uri = format!("sip:{name}@{DOMAIN}");
         let instance = Instance([device; 16]);
         let (certificate, key) = self.authority.user(&uri, instance, stale);
@@ -154,7 +171,7 @@ impl World {
             super_nodes: super_nodes.iter().map(contact).collect(),
             revocations: None,
             seed: [device + 100; 32],
-            wall: WallClock::new(WALL),
+            wall: WallClock::new(wall),
         };
         let machine = Peer::new(config, self.now);
         self.peers.push(Host {

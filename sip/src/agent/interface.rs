@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{Instance, NodeId, RevocationList, Sign, Signed, Verified, Verify};
+use machine::WallClock;
 
 use crate::sdp::Fingerprint;
 
@@ -143,6 +144,8 @@ pub enum Input {
     Revocations(RevocationList),
     /// The account's certificate (or name) was renewed.
     Renewed(Account),
+    /// The date as the network sees it: the device's own clock may be wrong, and identities are dated.
+    Clock(WallClock),
 }
 
 /// Requests of the user agent.
