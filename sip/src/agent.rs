@@ -25,6 +25,7 @@ use crate::message::{Composer, Message, Method};
 use crate::uri::Uri;
 
 mod call;
+mod client;
 mod dialog;
 mod exchange;
 mod inside;
@@ -36,7 +37,8 @@ mod server;
 mod trickle;
 
 use call::{Call, Phase};
-use exchange::{ClientEntry, Exchange, ExchangeId};
+use client::ClientEntry;
+use exchange::{Exchange, ExchangeId};
 pub use interface::{
     Account, CallId, Caller, Candidate, EndReason, Event, FlowId, Input, Misbehaviour, Output,
     Target,
@@ -314,8 +316,12 @@ impl UserAgent {
             self.forget(id);
             return;
         }
-        if passed(call.look_up) {
+        let (look_up, refresh) = (passed(call.look_up), passed(call.refresh));
+        if look_up {
             self.locations(id, Vec::new(), now);
+        }
+        if refresh {
+            self.refresh(id, now);
         }
         self.invitation_timeout(id, now);
         self.glare_timeout(id, now);
@@ -355,10 +361,12 @@ impl Machine for UserAgent {
                     node,
                     secure,
                 });
+                self.flows_changed(now);
                 self.resume(now);
             }
             Input::FlowDown { flow } => {
                 self.flows.retain(|one| one.id != flow);
+                self.flows_changed(now);
                 self.fail_flow(flow, now);
             }
             Input::Received { flow, message } => self.receive(flow, message, now),

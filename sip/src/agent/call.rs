@@ -17,6 +17,8 @@ pub(super) const NO_ANSWER: Duration = Duration::from_secs(60);
 pub(super) const RING_LIMIT: Duration = Duration::from_secs(70);
 /// How long a call that is over is remembered, for copies of its messages.
 pub(super) const LINGER: Duration = Duration::from_secs(40);
+/// How long changes of the super nodes are gathered before the peers are told.
+pub(super) const SETTLE: Duration = Duration::from_millis(500);
 /// How long a look-up asked for may take.
 pub(super) const LOOK_UP: Duration = Duration::from_secs(8);
 
@@ -67,6 +69,8 @@ pub(super) struct Call {
     /// When to give up: nobody answers, or nobody looks up.
     pub(super) deadline: Option<Instant>,
     pub(super) look_up: Option<Instant>,
+    /// When to tell the peer of changed super nodes.
+    pub(super) refresh: Option<Instant>,
     /// When to forget a call that is over.
     pub(super) forget: Option<Instant>,
 }
@@ -97,6 +101,7 @@ impl Call {
             bye_waits: false,
             deadline: None,
             look_up: None,
+            refresh: None,
             forget: None,
         }
     }
@@ -115,10 +120,17 @@ impl Call {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let invitation = self.invitation.as_ref().and_then(Invitation::poll_timeout);
         let glare = self.renegotiation.as_ref().and_then(|one| one.retry);
-        [self.deadline, self.look_up, self.forget, invitation, glare]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadline,
+            self.look_up,
+            self.refresh,
+            self.forget,
+            invitation,
+            glare,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

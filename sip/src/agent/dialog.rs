@@ -31,6 +31,8 @@ pub(super) struct Dialog {
     /// The fingerprints that the peer has proved to be his.
     pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) confirmed: bool,
+    /// The peer takes UPDATE (RFC 3311).
+    pub(super) updates: bool,
     /// The highest RSeq that was acknowledged.
     pub(super) rseq: u32,
     pub(super) answered: VecDeque<Answered>,
@@ -93,6 +95,7 @@ impl Dialog {
             instance: None,
             fingerprints: Vec::new(),
             confirmed: false,
+            updates: false,
             rseq: 0,
             answered: VecDeque::new(),
             trickle: Trickle::default(),
@@ -107,6 +110,7 @@ impl Dialog {
         if message.lists(Name::RecvInfo, "trickle-ice") {
             self.trickle.supported = true;
         }
+        self.updates |= message.lists(Name::Allow, "UPDATE");
         let Some(contact) = message.contact() else {
             return;
         };

@@ -11,15 +11,16 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::client::ClientEntry;
 use super::{CallId, Event, FlowId, Output, UserAgent};
 use crate::header::Via;
-use crate::message::{Composer, Message, Method, Name, Template};
-use crate::transaction::{Client, Due, Kind, earlier};
+use crate::message::{Method, Template};
+use crate::transaction::{Client, Kind, earlier};
 
 /// How long a request waits for any response before it goes by a second path too.
-pub(super) const HEDGE: Duration = Duration::from_millis(500);
+const HEDGE: Duration = Duration::from_millis(500);
 /// How long an INVITE that a super node took (100) waits for a response of the device itself.
-const HEDGE_AFTER_TRYING: Duration = Duration::from_millis(2000);
+pub(super) const HEDGE_AFTER_TRYING: Duration = Duration::from_millis(2000);
 /// By how many paths one request may go.
 const MAXIMUM_ATTEMPTS: usize = 6;
 /// How long a request waits for a flow when there is none.
@@ -45,6 +46,9 @@ pub(super) enum Purpose {
         sent: usize,
         end: bool,
     },
+    Update {
+        dialog: usize,
+    },
     Bye {
         dialog: usize,
     },
@@ -58,6 +62,7 @@ impl Purpose {
             Self::Reinvite { dialog }
             | Self::Prack { dialog }
             | Self::Info { dialog, .. }
+            | Self::Update { dialog }
             | Self::Bye { dialog } => Some(dialog),
         }
     }
@@ -67,6 +72,7 @@ impl Purpose {
             Self::Invite { .. } | Self::Reinvite { .. } => Method::Invite,
             Self::Prack { .. } => Method::Prack,
             Self::Info { .. } => Method::Info,
+            Self::Update { .. } => Method::Update,
             Self::Bye { .. } => Method::Bye,
         }
     }
@@ -78,22 +84,22 @@ pub(super) struct Exchange {
     pub(super) call: CallId,
     pub(super) purpose: Purpose,
     pub(super) cseq: u32,
-    template: Template,
-    routes: Vec<NodeId>,
+    pub(super) template: Template,
+    pub(super) routes: Vec<NodeId>,
     /// A route set given by Record-Route, which stands above the own choice.
-    route_set: String,
+    pub(super) route_set: String,
     tried: Vec<Path>,
     /// The branches of the paths tried.
     branches: Vec<String>,
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
     /// The attempts that had a provisional response, which alone may be cancelled.
     pub(super) proceeding: Vec<String>,
-    hedge: Option<Instant>,
+    pub(super) hedge: Option<Instant>,
     /// Waits for a flow, until then.
-    stalled: Option<Instant>,
-    waits_for_locations: bool,
+    pub(super) stalled: Option<Instant>,
+    pub(super) waits_for_locations: bool,
     asked: bool,
-    failure: u16,
+    pub(super) failure: u16,
     pub(super) done: bool,
     /// Being cancelled, with this Reason.
     pub(super) cancel: Option<String>,
@@ -103,21 +109,6 @@ pub(super) struct Exchange {
 struct Path {
     route: Option<NodeId>,
     flow: FlowId,
-}
-
-/// A client transaction and the exchange it belongs to (none for a CANCEL).
-#[derive(Debug)]
-pub(super) struct ClientEntry {
-    machine: Client,
-    exchange: Option<ExchangeId>,
-    flow: FlowId,
-    message: Vec<u8>,
-}
-
-impl ClientEntry {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
-    }
 }
 
 impl Exchange {
@@ -164,7 +155,7 @@ impl UserAgent {
     }
 
     /// Sends the request by the next path, if there is one; else sees what remains.
-    fn advance(&mut self, id: ExchangeId, now: Instant) {
+    pub(super) fn advance(&mut self, id: ExchangeId, now: Instant) {
         let Some(exchange) = self.exchanges.get(&id) else {
             return;
         };
@@ -356,7 +347,13 @@ impl UserAgent {
         }
     }
 
-    fn attempt_failed(&mut self, id: ExchangeId, branch: &str, status: u16, now: Instant) {
+    pub(super) fn attempt_failed(
+        &mut self,
+        id: ExchangeId,
+        branch: &str,
+        status: u16,
+        now: Instant,
+    ) {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
@@ -378,86 +375,8 @@ impl UserAgent {
         self.advance(id, now);
     }
 
-    /// A response came in. False if it belongs to nothing.
-    pub(super) fn receive_response(&mut self, message: &Message, now: Instant) -> bool {
-        let (Some(status), Some(via), Some(cseq)) =
-            (message.status(), message.via(), message.cseq())
-        else {
-            return false;
-        };
-        let key = client_key(via.branch().unwrap_or(""), cseq.method());
-        // More than one Via: it was never meant for this user agent (RFC 3261, section 8.1.3.3).
-        let Some(entry) = self
-            .clients
-            .get_mut(&key)
-            .filter(|_| message.list(Name::Via).nth(1).is_none())
-        else {
-            return false;
-        };
-        let received = entry.machine.receive(status, now);
-        let (exchange, flow) = (entry.exchange, entry.flow);
-        if received.acknowledge
-            && let Ok(request) = Message::parse(entry.message.clone())
-        {
-            let to = message.field(Name::To).unwrap_or("");
-            let ack = hop_by_hop(&request, Method::Ack, to).finish();
-            self.outbox.push(Output::Send { flow, message: ack });
-        }
-        if received.pass
-            && let Some(id) = exchange
-        {
-            self.response(id, &key, status, message, now);
-        }
-        self.expire_client(&key, now);
-        true
-    }
-
-    fn response(
-        &mut self,
-        id: ExchangeId,
-        branch: &str,
-        status: u16,
-        message: &Message,
-        now: Instant,
-    ) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        if status < 200 {
-            let first = !exchange.proceeding.iter().any(|one| one == branch);
-            if first {
-                exchange.proceeding.push(branch.into());
-            }
-            if exchange.cancel.is_some() {
-                if first {
-                    self.send_cancel(id, branch, now);
-                }
-            } else if status == 100 {
-                exchange.hedge = exchange.hedge.map(|at| at.max(now + HEDGE_AFTER_TRYING));
-            } else {
-                exchange.hedge = None;
-            }
-            self.provisional(id, status, message, now);
-            return;
-        }
-        exchange.open.retain(|one| one != branch);
-        exchange.proceeding.retain(|one| one != branch);
-        if exchange.done && !(200..300).contains(&status) {
-            return;
-        }
-        if matches!(status, 430 | 503 | 408) && exchange.cancel.is_none() {
-            exchange.failure = status;
-            self.advance(id, now);
-            return;
-        }
-        exchange.done = true;
-        exchange.hedge = None;
-        self.prefer_path(id, branch);
-        self.concluded(id, status, Some(message), now);
-    }
-
     /// What a second path brought about goes by that path first from now on.
-    fn prefer_path(&mut self, id: ExchangeId, branch: &str) {
+    pub(super) fn prefer_path(&mut self, id: ExchangeId, branch: &str) {
         let Some(exchange) = self.exchanges.get(&id) else {
             return;
         };
@@ -475,35 +394,6 @@ impl UserAgent {
         }
     }
 
-    /// Sends a request that gets no response: the ACK of an answer. Each copy goes by another path.
-    pub(super) fn send_once(
-        &mut self,
-        template: &Template,
-        routes: &[NodeId],
-        route_set: &[String],
-        copy: usize,
-    ) {
-        if self.flows.is_empty() {
-            return;
-        }
-        let route = if !route_set.is_empty() {
-            Some(route_set.join(", "))
-        } else if routes.is_empty() {
-            None
-        } else {
-            Some(route_to(routes[copy % routes.len()]))
-        };
-        let branch = self.branch();
-        let flow = &self.flows[copy % self.flows.len()];
-        let via = Via::write(
-            if flow.secure { "WSS" } else { "WS" },
-            &self.sent_by,
-            &branch,
-        );
-        let (flow, message) = (flow.id, template.request(&via, route.as_deref()));
-        self.outbox.push(Output::Send { flow, message });
-    }
-
     /// Sends the request by one more path although the first has answered: then the answer finds its way even if a
     /// super node dies while the phone rings.
     pub(super) fn second_path(&mut self, id: ExchangeId, now: Instant) {
@@ -518,57 +408,6 @@ impl UserAgent {
                 exchange.hedge = None;
             }
         }
-    }
-
-    /// Cancels an INVITE in all its attempts; in those that had no response yet, when it comes (RFC 3261, 9.1).
-    pub(super) fn cancel(&mut self, id: ExchangeId, reason: &str, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        if exchange.done || exchange.cancel.is_some() {
-            return;
-        }
-        exchange.cancel = Some(reason.into());
-        exchange.hedge = None;
-        exchange.stalled = None;
-        exchange.waits_for_locations = false;
-        if exchange.open.is_empty() {
-            exchange.done = true;
-        }
-        for branch in exchange.proceeding.clone() {
-            self.send_cancel(id, &branch, now);
-        }
-    }
-
-    fn send_cancel(&mut self, id: ExchangeId, branch: &str, now: Instant) {
-        let reason = self
-            .exchanges
-            .get(&id)
-            .and_then(|exchange| exchange.cancel.clone());
-        let key = client_key(branch, Method::Cancel);
-        if self.clients.contains_key(&key) {
-            return;
-        }
-        let Some(entry) = self.clients.get(branch) else {
-            return;
-        };
-        let Ok(request) = Message::parse(entry.message.clone()) else {
-            return;
-        };
-        let to = request.field(Name::To).unwrap_or("");
-        let composer = hop_by_hop(&request, Method::Cancel, to);
-        let message = composer
-            .header("Reason", reason.as_deref().unwrap_or(""))
-            .finish();
-        let flow = entry.flow;
-        let entry = ClientEntry {
-            machine: Client::new(Kind::Other, true, now),
-            exchange: None,
-            flow,
-            message: message.clone(),
-        };
-        self.clients.insert(key, entry);
-        self.outbox.push(Output::Send { flow, message });
     }
 
     /// Does what is due in exchanges and client transactions.
@@ -591,29 +430,6 @@ impl UserAgent {
         }
     }
 
-    fn expire_client(&mut self, key: &str, now: Instant) {
-        let Some(entry) = self.clients.get_mut(key) else {
-            return;
-        };
-        match entry.machine.handle_timeout(now) {
-            None => {}
-            Some(Due::Again) => {
-                let (flow, message) = (entry.flow, entry.message.clone());
-                self.outbox.push(Output::Send { flow, message });
-            }
-            Some(Due::Over) => {
-                self.clients.remove(key);
-            }
-            Some(Due::TimedOut) => {
-                let exchange = entry.exchange;
-                self.clients.remove(key);
-                if let Some(id) = exchange {
-                    self.attempt_failed(id, key, 408, now);
-                }
-            }
-        }
-    }
-
     /// Forgets the exchanges of a call.
     pub(super) fn forget_exchanges(&mut self, call: CallId) {
         self.exchanges.retain(|_, exchange| exchange.call != call);
@@ -629,29 +445,4 @@ pub(super) fn route_to(node: NodeId) -> String {
     route.push_str(&node.host());
     route.push_str(";lr>");
     route
-}
-
-fn client_key(branch: &str, method: Method) -> String {
-    let mut key = String::from(branch);
-    if method == Method::Cancel {
-        key.push_str(" CANCEL");
-    }
-    key
-}
-
-/// A request that goes exactly where `request` went, in the same transaction (RFC 3261, 9.1 and 17.1.1.3).
-fn hop_by_hop(request: &Message, method: Method, to: &str) -> Composer {
-    let mut composer = Composer::request(method.as_str(), request.request_uri());
-    for name in [Name::Via, Name::Route, Name::MaxForwards, Name::From] {
-        for value in request.fields(name) {
-            composer = composer.header(name.as_str(), value);
-        }
-    }
-    composer = composer
-        .header("To", to)
-        .header("Call-ID", request.call_id());
-    let mut cseq = String::new();
-    let number = request.cseq().map_or(0, |cseq| cseq.number);
-    let _ = core::fmt::Write::write_fmt(&mut cseq, format_args!("{number} {}", method.as_str()));
-    composer.header("CSeq", &cseq)
 }

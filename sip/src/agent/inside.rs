@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use machine::Instant;
 
-use super::call::{Phase, Renegotiation};
+use super::call::{Phase, Renegotiation, SETTLE};
 use super::exchange::{ExchangeId, Purpose};
 use super::{CallId, EndReason, Event, Output, UserAgent};
 use crate::message::{Composer, Message, Method, Template};
@@ -141,6 +141,31 @@ impl UserAgent {
         let owner = self.calls.get(&id).is_some_and(|call| call.outgoing);
         let (least, steps) = if owner { (2100, 190) } else { (0, 200) };
         Duration::from_millis(least + 10 * u64::from(self.rng.below(steps + 1)))
+    }
+
+    /// The super nodes of this user agent changed: its peers are told soon, so that they need not look it up.
+    pub(super) fn flows_changed(&mut self, now: Instant) {
+        let calls = self.calls.values_mut();
+        for call in calls.filter(|call| call.phase == Phase::Established) {
+            call.refresh = Some(now + SETTLE);
+        }
+    }
+
+    /// Tells the peer this user agent's Contact (a target refresh by UPDATE without an offer).
+    pub(super) fn refresh(&mut self, id: CallId, now: Instant) {
+        let contact = self.contact();
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.refresh = None;
+        let Some(at) = call.current.filter(|_| call.phase == Phase::Established) else {
+            return;
+        };
+        if call.dialogs[at].updates && !self.flows.is_empty() {
+            self.send_inside(id, at, Purpose::Update { dialog: at }, now, |composer| {
+                Template::new(composer.header("Contact", &contact), "", Vec::new())
+            });
+        }
     }
 
     /// Hangs up the call's dialog.

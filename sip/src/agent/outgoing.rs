@@ -272,7 +272,11 @@ impl UserAgent {
             Purpose::Info { dialog, sent, end } => {
                 self.info_concluded(call, dialog, status, (sent, end), now);
             }
-            Purpose::Prack { .. } | Purpose::Bye { .. } => {}
+            // The other side knows nothing of the call any more (RFC 3261, section 12.2.1.2).
+            Purpose::Update { .. } if status == 481 => {
+                self.end(call, EndReason::Network, true, now)
+            }
+            Purpose::Prack { .. } | Purpose::Update { .. } | Purpose::Bye { .. } => {}
         }
     }
 

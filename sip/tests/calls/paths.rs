@@ -155,6 +155,20 @@ fn r011_any_super_node_dies_and_hanging_up_still_ends_both_sides() {
 }
 
 #[test]
+fn r011_peer_tells_of_his_new_super_nodes() {
+    let (mut net, [(alice, call), (bob, _)]) = established();
+    net.cut(bob, 3);
+    net.connect(bob, 1);
+    net.run(1000);
+    assert_eq!(net.count(alice, "UPDATE"), 1);
+    net.cut(bob, 4);
+    net.with(alice, |ua, now| ua.hang_up(call, now));
+    net.run(700);
+    assert_eq!(net.events(alice).len(), 1, "nothing has to be looked up");
+    assert_eq!(ended(&net.events(bob)), Some((EndReason::HungUp, true)));
+}
+
+#[test]
 fn r011_peer_moved_to_other_super_nodes_and_is_looked_up_again() {
     let (mut net, [(alice, call), (bob, _)]) = established();
     net.cut(bob, 3);

@@ -219,3 +219,69 @@ fn a35_bytes_that_are_no_message() {
         }]
     ));
 }
+
+#[test]
+fn a38_multipart_bodies_are_not_taken() {
+    let (mut net, _, bob, text) = invite();
+    let (head, sdp) = text.split_once("\r\n\r\n").unwrap();
+    let part = format!("--b\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--b--\r\n");
+    let nested = format!("--a\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n{part}--a--\r\n");
+    let head = replace_line(
+        &format!("{head}\r\n"),
+        "Content-Type",
+        "Content-Type: multipart/mixed;boundary=b\r\n",
+    );
+    for (number, body) in ["", "--b", "--b--", &part, &part[..part.len() - 8], &nested]
+        .iter()
+        .enumerate()
+    {
+        let head = replace_line(
+            &head,
+            "Content-Length",
+            &format!("Content-Length: {}\r\n", body.len()),
+        );
+        let head = head
+            .replace("z9hG4bK", &format!("z9hG4bK{number}"))
+            .replace("Call-ID: ", &format!("Call-ID: {number}"));
+        net.inject(bob, format!("{head}\r\n{body}").into_bytes());
+        let expected = if body.is_empty() {
+            "SIP/2.0 488"
+        } else {
+            "SIP/2.0 415"
+        };
+        assert!(net.sent.last().unwrap().starts_with(expected), "{body}");
+    }
+    assert_eq!(net.events(bob), []);
+}
+
+#[test]
+fn a43_a_digest_challenge_is_never_answered() {
+    for status in [
+        "401 Unauthorized\r\nWWW-Authenticate",
+        "407 Proxy Authentication Required\r\nProxy-Authenticate",
+    ] {
+        let mut net = Network::new(2);
+        let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+        let challenge = format!("SIP/2.0 {status}: Digest realm=\"evil\", nonce=\"1\"");
+        net.middle = Some(Box::new(move |agent, message, bytes| {
+            if agent == alice && message.status() == Some(180) {
+                let text = String::from_utf8_lossy(bytes);
+                return crate::network::Fate::Become(
+                    text.replacen("SIP/2.0 180 Ringing", &challenge, 1)
+                        .into_bytes(),
+                );
+            }
+            crate::network::Fate::Deliver
+        }));
+        net.call(alice, &[bob]);
+        net.run(100);
+        let taken = incoming(&net.events(bob));
+        net.with(bob, |ua, now| ua.ring(taken, now));
+        net.run(300);
+        assert!(matches!(
+            crate::network::ended(&net.events(alice)),
+            Some((sip::EndReason::Failed(401 | 407), true))
+        ));
+        assert!(net.sent.iter().all(|text| !text.contains("Authorization")));
+    }
+}
