@@ -47,7 +47,7 @@ function draw() {
   mark(body, 'data-state', state);
   mark(body, 'data-view', view);
   mark(body, 'data-phone', phone.state);
-  mark(body, 'data-identity', phone.identity?.uri ?? null);
+  mark(body, 'data-identity', (state !== 'signed-out' && phone.identity?.uri) || null);
   mark(body, 'data-call', call?.state ?? null);
   mark(body, 'data-direction', call?.direction ?? null);
   mark(body, 'data-end', call?.end?.code ?? null);
