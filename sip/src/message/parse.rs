@@ -96,7 +96,10 @@ impl Message {
             return Err(Flaw::Value(Name::Via));
         }
         let branch = via.branch().ok_or(Flaw::Branch)?;
-        if branch.len() < 8 || branch.len() > 255 || !branch[..7].eq_ignore_ascii_case("z9hG4bK") {
+        if branch.len() < 8
+            || branch.len() > 255
+            || !branch.as_bytes()[..7].eq_ignore_ascii_case(b"z9hG4bK")
+        {
             return Err(Flaw::Branch);
         }
         for name in [Name::From, Name::To] {
@@ -196,7 +199,8 @@ fn start_line(head: &[u8], flaw: &mut Option<Flaw>) -> Result<(Start, usize), Fl
     let end = line_end(head, 0);
     let line = core::str::from_utf8(&head[..end]).map_err(|_| Flaw::Character)?;
     let next = end + 2;
-    if line.len() > 4 && line[..4].eq_ignore_ascii_case("SIP/") {
+    let is_status = line.as_bytes().get(..4);
+    if is_status.is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
         return Ok((status_line(line)?, next));
     }
     let mut parts = line.split(' ');

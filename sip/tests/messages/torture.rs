@@ -273,3 +273,11 @@ fn r054_refused_requests_can_be_answered_if_they_say_whom() {
     assert_eq!(Flaw::HeadTooLarge.status(), 513);
     assert_eq!(Flaw::Duplicate(Name::To).to_string(), "more than one To");
 }
+
+#[test]
+fn a35_letters_of_several_bytes_at_a_fixed_place_are_refused() {
+    let line = good().replacen("OPTIONS", "OPꢧNS", 1);
+    assert!(Message::parse(line.into_bytes()).is_err());
+    let branch = good().replacen("z9hG4bKabc", "z9hG4bꢧbc", 1);
+    assert!(Message::parse(branch.into_bytes()).is_err());
+}
