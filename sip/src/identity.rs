@@ -273,3 +273,6 @@ impl Presented {
         &self.signed
     }
 }
+
+#[cfg(test)]
+mod tests;

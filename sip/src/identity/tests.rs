@@ -1,0 +1,135 @@
+use alloc::vec;
+
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+
+use super::*;
+
+/// The token of RFC 8225, appendix A. (Its signature is of neither of the keys printed there.)
+const RFC_8225: &str = concat!(
+    "eyJhbGciOiJFUzI1NiIsInR5cCI6InBhc3Nwb3J0IiwieDV1IjoiaHR0cHM6Ly9jZXJ0LmV4YW1wbGUub3JnL3Bhc3Nwb3J0LmNlciJ9",
+    ".eyJkZXN0Ijp7InVyaSI6WyJzaXA6YWxpY2VAZXhhbXBsZS5jb20iXX0sImlhdCI6MTQ3MTM3NTQxOCwib3JpZyI6eyJ0biI6IjEyMTU1NTUxMjEyIn19",
+    ".VLBCIVDCaeK6M4hLJb6SHQvacAQVvoiiEOWQ_iUkqk79UD81fHQ0E1b3_GluIkba7UWYRM47ZbNFdOJquE35cw",
+);
+
+/// The ES256 token of RFC 7515, appendix A.3, and its key.
+const RFC_7515: &str = concat!(
+    "eyJhbGciOiJFUzI1NiJ9",
+    ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+    ".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+);
+const RFC_7515_KEY: [&str; 2] = [
+    "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+];
+
+fn claims() -> Claims {
+    Claims {
+        orig: "sip:alice@example.org".into(),
+        dest: "sip:bob@example.org".into(),
+        iat: 1_780_272_000,
+        request: "call/7".into(),
+        fingerprints: vec![Fingerprint {
+            algorithm: "sha-256".into(),
+            digest: (0..32).collect(),
+        }],
+        name: Some("A \"B\"".into()),
+    }
+}
+
+#[test]
+fn r117_token_of_rfc_8225_is_read() {
+    let (signed, signature) = RFC_8225.rsplit_once('.').unwrap();
+    let (header, payload) = signed.split_once('.').unwrap();
+    let header = json::read(&base64::read_url(header).unwrap()).unwrap();
+    assert_eq!(header.text("alg"), Some("ES256"));
+    let payload = json::read(&base64::read_url(payload).unwrap()).unwrap();
+    assert_eq!(
+        payload.member("orig").unwrap().text("tn"),
+        Some("12155551212")
+    );
+    assert_eq!(payload.member("iat").unwrap().number(), Some(1_471_375_418));
+    assert_eq!(
+        base64::read_url(signature).map(|bytes| bytes.len()),
+        Some(64)
+    );
+}
+
+#[test]
+fn r117_signature_of_rfc_7515_is_over_these_bytes_in_this_form() {
+    let (signed, signature) = RFC_7515.rsplit_once('.').unwrap();
+    let [x, y] = RFC_7515_KEY.map(|part| base64::read_url(part).unwrap());
+    let key = credential::PublicKey::from_slice(&[x, y].concat()).unwrap();
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_point());
+    let signature = Signature::from_slice(&base64::read_url(signature).unwrap()).unwrap();
+    assert!(key.verify(signed.as_bytes(), &signature.0).is_ok());
+}
+
+#[test]
+fn a39_a_token_whose_certificate_would_have_to_be_fetched_is_refused() {
+    let value = alloc::format!("{RFC_8225};info=<https://cert.example.org/passport.cer>;alg=ES256");
+    assert_eq!(read(&value).err(), Some(IdentityError::Invalid));
+}
+
+/// The vector of `docs/protocol.md`.
+#[test]
+fn r126_what_is_signed_byte_for_byte() {
+    let input = signing_input(&claims(), b"certificate");
+    let (header, payload) = input.split_once('.').unwrap();
+    let text = |part| String::from_utf8(base64::read_url(part).unwrap()).unwrap();
+    assert_eq!(
+        text(header),
+        r#"{"alg":"ES256","typ":"passport","x5c":["Y2VydGlmaWNhdGU="]}"#
+    );
+    assert_eq!(
+        text(payload),
+        concat!(
+            r#"{"dest":{"uri":["sip:bob@example.org"]},"iat":1780272000,"jti":"call/7","mky":[{"alg":"sha-256","dig":"#,
+            r#""000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F"}],"orig":{"uri":"sip:alice@example.org"},"#,
+            r#""rcd":{"nam":"A \"B\""}}"#,
+        )
+    );
+    assert!(input.starts_with("eyJhbGciOiJFUzI1NiIsInR5cCI6InBhc3Nwb3J0IiwieDVjIjpb"));
+    let value = write(&input, &Signature([0; 64]), "sip:alice@example.org");
+    assert!(value.ends_with(".AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA;info=<sip:alice@example.org>;alg=ES256"));
+}
+
+#[test]
+fn r117_claims_are_read_as_they_were_written() {
+    let input = signing_input(&claims(), b"certificate");
+    let payload = input.split_once('.').unwrap().1;
+    let payload = json::read(&base64::read_url(payload).unwrap()).unwrap();
+    assert_eq!(read_claims(&payload), Some(claims()));
+}
+
+#[test]
+fn a53_names_are_cleaned_and_bounded() {
+    assert_eq!(clean(" \u{202e}A\r\nl\u{200b}ice\u{7} "), "Alice");
+    assert_eq!(clean(&"é".repeat(100)).len(), MAXIMUM_NAME);
+}
+
+/// Flips every bit of a whole header: whatever can still be read differs in what is verified.
+#[test]
+fn a39_every_flipped_bit_changes_what_is_verified() {
+    let parts = |value: &str| {
+        let (token, rest) = value.split_once(';')?;
+        let (signed, signature) = token.rsplit_once('.')?;
+        let payload = signed.split_once('.')?.1;
+        let claims = read_claims(&json::read(&base64::read_url(payload)?)?)?;
+        (rest == &parameters(&claims.orig)[1..]).then_some(())?;
+        Some((String::from(signed), base64::read_url(signature)?))
+    };
+    let value = write(
+        &signing_input(&claims(), &[7; 300]),
+        &Signature([9; 64]),
+        "sip:alice@example.org",
+    );
+    let original = parts(&value);
+    assert!(original.is_some());
+    for at in 0..value.len() * 8 {
+        let mut flipped = value.clone().into_bytes();
+        flipped[at / 8] ^= 1 << (at % 8);
+        if let Ok(flipped) = String::from_utf8(flipped) {
+            assert_ne!(parts(&flipped), original, "{flipped}");
+        }
+    }
+}
