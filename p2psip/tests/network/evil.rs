@@ -10,6 +10,8 @@ use crate::world::{Evil, OVERLAY, Wire, World, fingerprint, sdp};
 
 const ALICE: u8 = 1;
 const BOB: u8 = 2;
+/// How many runs of spoilt messages.
+const SPOILT: u8 = 40;
 
 /// Changes every record that a super node hands to an ordinary node.
 fn records(change: impl Fn(&mut Vec<SignedRecord>) + 'static) -> Evil {
@@ -263,4 +265,68 @@ fn foreign_from_is_refused_by_the_super_node() {
     };
     assert!(world.super_nodes[first].events.contains(&refused));
     assert!(world.peers[bob].events.is_empty());
+}
+
+/// Spoils about one in `often` messages at a random place.
+fn spoil(seed: u8, often: u32) -> Evil {
+    let mut rng = machine::Rng::new([seed; 32]);
+    Box::new(move |wire| {
+        if rng.below(often) > 0 {
+            return;
+        }
+        match wire {
+            Wire::Frame(bytes) | Wire::Sip(bytes) => {
+                let place = rng.below(bytes.len() as u32) as usize;
+                bytes[place] = rng.number() as u8;
+            }
+            Wire::Text(text) => {
+                let mut place = rng.below(text.len() as u32) as usize;
+                while !text.is_char_boundary(place) {
+                    place -= 1;
+                }
+                let letter = ["\u{a8a7}", "\u{0}", ";", "\"", "\r\n", ",", "é", ":"];
+                let letter = letter[rng.below(letter.len() as u32) as usize];
+                match rng.below(3) {
+                    0 => text.insert_str(place, letter),
+                    1 => text.truncate(place),
+                    _ => {
+                        text.remove(place);
+                        text.insert_str(place, letter);
+                    }
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn spoilt_messages_crash_nobody() {
+    for seed in 0..SPOILT {
+        let mut world = World::new(2);
+        let alice = world.online("alice", ALICE, &[0, 1]);
+        let bob = world.online("bob", BOB, &[1, 0]);
+        for at in 0..2 {
+            world.super_nodes[at].evil = Some(spoil(seed, 3));
+        }
+        let call = world.call(alice, ALICE, "bob");
+        world.run_for(Duration::from_secs(2));
+        let incoming = world.peers[bob]
+            .events
+            .iter()
+            .find_map(|event| match event {
+                Event::Incoming { call, .. } => Some(*call),
+                _ => None,
+            });
+        if let Some(incoming) = incoming {
+            world.act(bob, |peer, now| peer.answer(incoming, &sdp(BOB), now));
+            world.run_for(Duration::from_secs(2));
+            world.act(alice, |peer, now| peer.renegotiate(call, &sdp(ALICE), now));
+            world.run_for(Duration::from_secs(2));
+        }
+        world.act(alice, |peer, now| peer.hang_up(call, now));
+        world.run_for(Duration::from_secs(40));
+        let over = |event: &Event| matches!(event, Event::Ended { .. });
+        let ends = world.peers[alice].events.iter().filter(|event| over(event));
+        assert_eq!(ends.count(), 1, "every call ends, and once");
+    }
 }
