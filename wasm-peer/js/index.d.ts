@@ -58,6 +58,10 @@ export type ProblemCode =
   | 'login-refused'
   /** The login server now names another root than the one pinned for this network. */
   | 'root-changed'
+  /** This device was revoked: sign in again. */
+  | 'credential-revoked'
+  /** A newer page uses the same certificate; this one can't be called. */
+  | 'replaced'
   /** Another tab of this browser holds the phone. `takeOver()` fetches it. */
   | 'other-tab'
   /** The browser lacks something; `detail` names it. */

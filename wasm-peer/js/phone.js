@@ -47,6 +47,7 @@ export class Phone extends EventTarget {
 
   async start() {
     try {
+      requireBrowser();
       const returned = /[#&]state=/.test(location.hash)
         ? await Identity.finishSignIn((await this.#network).login) : null;
       const identity = returned ?? await Identity.restore();
@@ -176,4 +177,12 @@ export class Phone extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Says what a browser, or an address without TLS, lacks. */
+function requireBrowser() {
+  const needs = { RTCPeerConnection: globalThis.RTCPeerConnection, WebAssembly: globalThis.WebAssembly,
+    'a secure address': globalThis.crypto?.subtle, locks: navigator.locks };
+  const lacking = Object.entries(needs).find(([, there]) => !there);
+  if (lacking) throw new PhoneError('unsupported', lacking[0]);
 }

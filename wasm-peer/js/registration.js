@@ -156,9 +156,10 @@ export class Registration {
     else if (this.#online) this.#on.state('reconnecting');
   }
 
-  /** @param {string} code */
+  /** Misbehaviour of others is for the log: it was refused, and nothing has to be done. @param {string} code */
   #problem(code) {
     const ends = code === 'credential-expired' || code === 'credential-revoked';
+    if (!ends && code !== 'replaced') return console.warn(`partyline: ${code}`);
     this.#on.problem(new PhoneError(/** @type {any} */ (code)));
     if (ends) this.#on.ended();
   }
