@@ -39,10 +39,12 @@
 
 extern crate alloc;
 
+mod map;
 mod outbox;
 mod rng;
 mod time;
 
+pub use map::{Map, sort_by_key};
 pub use outbox::Outbox;
 pub use rng::Rng;
 pub use time::{Instant, WallClock};
