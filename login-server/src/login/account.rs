@@ -31,6 +31,7 @@ impl LoginServer {
                     .revoke(Revoke::Everything { owner }, &self.authority, now as i64)
                     .await?;
                 self.store.close_sessions(owner, "").await?;
+                self.store.forget_browsers(owner).await?;
                 tracing::info!(%owner, "signed out everywhere");
                 Ok(http::see_other("/sign-in?done=everywhere"))
             }
@@ -93,6 +94,7 @@ impl LoginServer {
         }
         // whoever knew the old password is out
         self.store.close_sessions(owner, &session.hash()).await?;
+        self.store.forget_browsers(owner).await?;
         tracing::info!(%owner, "password changed");
         if fields.contains("devices") {
             self.store

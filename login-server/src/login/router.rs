@@ -62,15 +62,21 @@ impl LoginServer {
         } else {
             call.form()
         };
-        // a link on another site brings no SameSite=Strict cookie; coming again from here does
-        if is_get(call) && call.is_from_another_site() && !fields.contains("again") {
-            let mark = if call.query.is_empty() {
-                "again=1"
-            } else {
-                "&again=1"
+        // a link on another site brings no SameSite=Strict cookie; coming again from here does. Whoever comes from there
+        // again and again has to click, and nobody's cookie is replaced meanwhile
+        if is_get(call) && call.is_from_another_site() {
+            let again = fields.contains("again");
+            let query = match call.query.as_str() {
+                "" => "again=1".into(),
+                query if again => query.to_owned(),
+                query => format!("{query}&again=1"),
             };
-            let address = format!("{}?{}{mark}", call.path, call.query);
-            return Ok(http::page(StatusCode::OK, page::onward(&address), None));
+            let address = format!("{}?{query}", call.path);
+            return Ok(http::page(
+                StatusCode::OK,
+                page::onward(&address, !again),
+                None,
+            ));
         }
         let idle = self.config.lifetimes.session;
         let session = Session::of(call, &self.origin, &self.store, now, idle).await?;
@@ -84,7 +90,8 @@ impl LoginServer {
                 &sentences,
                 Some(("/account", "Start again")),
             );
-            return Ok(self.hand(http::page(StatusCode::FORBIDDEN, contents, None), &session));
+            // without a cookie: a foreign site's form must not replace the one that it came without
+            return Ok(http::page(StatusCode::FORBIDDEN, contents, None));
         }
         if matches!(
             call.path.as_str(),

@@ -84,6 +84,42 @@ impl Session {
     }
 }
 
+/// The cookie of a browser in which somebody has signed in before. It grants nothing: passwords tried with it are
+/// counted apart, so that strangers who try passwords can't keep the account's owner out.
+pub(super) struct Known(String);
+
+/// How long a browser is known after it was last used, in seconds.
+pub(super) const KNOWN: u64 = 365 * 24 * 60 * 60;
+
+impl Known {
+    pub(super) fn of(call: &Call, origin: &Origin) -> Option<Self> {
+        let cookie = call.cookie(&known_name(origin))?;
+        is_ours(cookie).then(|| Self(cookie.into()))
+    }
+
+    pub(super) fn new() -> Self {
+        Self(store::secret())
+    }
+
+    /// What the store knows the browser by.
+    pub(super) fn hash(&self) -> String {
+        store::hash(&self.0)
+    }
+
+    pub(super) fn set_cookie(&self, origin: &Origin) -> String {
+        let secure = if origin.is_secure() { "; Secure" } else { "" };
+        let name = known_name(origin);
+        format!(
+            "{name}={}; Path=/; Max-Age={KNOWN}; HttpOnly; SameSite=Strict{secure}",
+            self.0
+        )
+    }
+}
+
+fn known_name(origin: &Origin) -> String {
+    format!("{}-known", name(origin))
+}
+
 /// Cookies know no ports: on loopback, where several servers share a host, the port is in the name.
 fn name(origin: &Origin) -> String {
     if origin.is_secure() {

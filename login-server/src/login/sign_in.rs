@@ -1,9 +1,9 @@
 //! Signing in and creating accounts.
 
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, header};
 
 use super::entry::Entry;
-use super::session::Session;
+use super::session::{self, Known, Session};
 use super::{LoginServer, Trouble, retry_after};
 use crate::http::{self, Body};
 use crate::limit::{Class, address};
@@ -40,6 +40,7 @@ impl LoginServer {
             ));
         }
         let limits = self.config.limits;
+        let browser = self.counted_as(entry, &name).await?;
         let counted = self
             .limit(
                 Class::SignIn,
@@ -47,7 +48,7 @@ impl LoginServer {
                 limits.sign_in,
                 entry.now,
             )
-            .and_then(|()| self.limit(Class::Account, &name, limits.account, entry.now));
+            .and_then(|()| self.limit(Class::Account, &browser, limits.account, entry.now));
         let tried = match counted {
             Ok(()) => {
                 self.try_password(&name, entry.fields.first("password"))
@@ -143,6 +144,17 @@ impl LoginServer {
         }
     }
 
+    /// Whom a try at this account counts against: all strangers together, or a browser that its owner has used.
+    async fn counted_as(&self, entry: &Entry<'_>, name: &str) -> Result<String, Trouble> {
+        if let Some(known) = Known::of(entry.call, &self.origin) {
+            let hash = known.hash();
+            if self.store.is_known(&hash, name).await? {
+                return Ok(hash);
+            }
+        }
+        Ok(name.into())
+    }
+
     /// Whether the password is that user's. Costs one hash, whether or not there is such a user.
     pub(super) async fn try_password(&self, name: &str, password: &str) -> Result<bool, Trouble> {
         let identity = self.store.identity(name).await?;
@@ -160,10 +172,20 @@ impl LoginServer {
         self.store
             .open_session(&session.hash(), name, entry.now as i64, stale as i64)
             .await?;
+        let known = Known::of(entry.call, &self.origin).unwrap_or_else(Known::new);
+        let stale = entry.now.saturating_sub(session::KNOWN * 1_000);
+        self.store
+            .know_browser(&known.hash(), name, entry.now as i64, stale as i64)
+            .await?;
         let response = match &entry.request {
             Some(request) => self.grant(request, name, entry.now).await?,
             None => http::see_other("/account"),
         };
-        Ok(self.hand(response, &session))
+        let cookie = known.set_cookie(&self.origin);
+        Ok(http::with(
+            self.hand(response, &session),
+            header::SET_COOKIE,
+            &cookie,
+        ))
     }
 }

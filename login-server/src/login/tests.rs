@@ -5,6 +5,7 @@ mod accounts;
 mod authorization;
 mod browser;
 mod device;
+mod durable;
 mod enrolment;
 mod hostile;
 mod pages;

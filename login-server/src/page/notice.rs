@@ -33,15 +33,15 @@ pub(crate) fn confirm(frame: &Frame<'_>, name: &str, site: &str, request: &str) 
     layout("Continue", None, &contents)
 }
 
-/// Comes again to the same address from this site.
+/// Comes again to the same address from this site, by itself or at a click.
 ///
 /// A `SameSite=Strict` cookie isn't sent when another site's page leads here; when this page leads here, it is.
-pub(crate) fn onward(address: &str) -> Markup {
+pub(crate) fn onward(address: &str, by_itself: bool) -> Markup {
     let contents = html! {
         section.card aria-labelledby="title" {
             h1 id="title" { "One moment" }
-            p.lead { a href=(address) { "Continue to sign in" } }
+            p.lead { a href=(address) { "Continue to Partyline’s login server" } }
         }
     };
-    layout("One moment", Some(address), &contents)
+    layout("One moment", by_itself.then_some(address), &contents)
 }

@@ -56,4 +56,49 @@ impl Store {
             .await?;
         Ok(())
     }
+
+    /// Remembers that this owner has signed in with this browser, and forgets browsers not used since `stale`.
+    pub(crate) async fn know_browser(
+        &self,
+        hash: &str,
+        owner: &str,
+        now: i64,
+        stale: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM known_browsers WHERE used < $1")
+            .bind(stale)
+            .execute(&self.pool)
+            .await?;
+        sqlx::query(
+            "INSERT INTO known_browsers (hash, owner, used) VALUES ($1, $2, $3)
+             ON CONFLICT (hash) DO UPDATE SET owner = $2, used = $3",
+        )
+        .bind(hash)
+        .bind(owner)
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether this owner has signed in with this browser before.
+    pub(crate) async fn is_known(&self, hash: &str, owner: &str) -> Result<bool, StoreError> {
+        let known: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM known_browsers WHERE hash = $1 AND owner = $2",
+        )
+        .bind(hash)
+        .bind(owner)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(known > 0)
+    }
+
+    /// Forgets the browsers in which this owner has signed in.
+    pub(crate) async fn forget_browsers(&self, owner: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM known_browsers WHERE owner = $1")
+            .bind(owner)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
 }

@@ -274,6 +274,49 @@ async fn a08_passwords_are_tried_slowly_by_address_and_by_account() {
 }
 
 #[tokio::test]
+async fn a08_strangers_who_try_passwords_do_not_keep_the_owner_out() {
+    let limits = Limits {
+        account: 3,
+        ..Limits::development()
+    };
+    let stage = Stage::with(|config| config.limits = limits).await;
+    let mut owner = stage.account("alice").await;
+    let page = owner.get("/account").await;
+    owner.submit("/sign-out", &page, &[]).await;
+
+    let mut stranger = stage.account("mallory").await;
+    let (form, right) = (
+        owner.get("/sign-in").await,
+        [("name", "alice"), ("password", PASSWORD)],
+    );
+    let strange = stranger.get("/create-account").await;
+    let wrong = [("name", "alice"), ("password", "wrong wrong wrong")];
+    for _ in 0..3 {
+        stranger.submit("/sign-in", &strange, &wrong).await;
+    }
+    let answer = stranger.submit("/sign-in", &strange, &right).await;
+    assert_eq!(
+        answer.status, 429,
+        "another account's browser is a stranger's"
+    );
+    assert_eq!(
+        owner.submit("/sign-in", &form, &right).await.location(),
+        "/account"
+    );
+
+    for _ in 0..3 {
+        let form = owner.get("/create-account").await;
+        owner.submit("/sign-in", &form, &wrong).await;
+    }
+    let form = owner.get("/create-account").await;
+    assert_eq!(
+        owner.submit("/sign-in", &form, &right).await.status,
+        429,
+        "its own tries count, too"
+    );
+}
+
+#[tokio::test]
 async fn a08_accounts_guests_and_requests_are_limited_by_address() {
     let limits = Limits {
         create: 1,

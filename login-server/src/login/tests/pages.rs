@@ -134,11 +134,11 @@ async fn who_comes_from_another_site_is_recognised_one_step_later() {
     assert!(onward.starts_with("/authorize?") && onward.ends_with("&again=1"));
     let answer = alice.get(&onward).await;
     assert!(answer.text.contains("Continue as alice"));
-    assert_eq!(
-        landing.get(&onward).await.status,
-        200,
-        "and never in a circle"
-    );
+    let circle = landing.get(&onward).await;
+    assert_eq!((circle.status, circle.header("set-cookie")), (200, ""));
+    assert!(!circle.text.contains("http-equiv"), "never in a circle");
+    let form = landing.submit_text("/sign-out", "token=x").await;
+    assert_eq!((form.status, form.header("set-cookie")), (403, ""));
 }
 
 #[tokio::test]
