@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
+use credential::NodeId;
 use login_server::LoginServer;
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +46,13 @@ enum Command {
         /// For how many hours it is good.
         #[arg(long, default_value_t = 24)]
         hours: u64,
+    },
+    /// Takes a super node's certificate back: the others refuse it from then on.
+    Revoke {
+        #[command(flatten)]
+        file: File,
+        /// The node's id, 40 hexadecimal digits.
+        node: NodeId,
     },
     /// Checks or explains configuration files.
     Config {
@@ -98,6 +106,16 @@ impl File {
     fn load(&self) -> anyhow::Result<Config> {
         Ok(config::load(&self.path, std::env::vars(), &self.overrides)?)
     }
+
+    /// Opens the login server's data beside the server that may be running.
+    async fn login_server(&self) -> anyhow::Result<LoginServer> {
+        let section = self
+            .load()?
+            .login
+            .ok_or_else(|| anyhow!("{} has no [login] section", self.path.display()))?;
+        let clock = login::server_clock(Clock::start());
+        Ok(LoginServer::open(section.served(), clock).await?)
+    }
 }
 
 /// Runs the program.
@@ -122,19 +140,22 @@ fn execute(command: Command) -> anyhow::Result<()> {
         }
         Command::Dev(arguments) => Ok(runtime()?.block_on(dev::dev(&arguments))?),
         Command::Token { file, uses, hours } => {
-            let config = file.load()?;
-            let section = config
-                .login
-                .ok_or_else(|| anyhow!("{} has no [login] section", file.path.display()))?;
             let lifetime = Duration::from_secs(hours.saturating_mul(60 * 60));
             let token = runtime()?.block_on(async {
-                let clock = login::server_clock(Clock::start());
-                let server = LoginServer::open(section.served(), clock).await?;
+                let server = file.login_server().await?;
                 anyhow::Ok(server.enrolment_token(uses, lifetime).await?)
             })?;
             println!("{token}");
             Ok(())
         }
+        Command::Revoke { file, node } => runtime()?.block_on(async {
+            let server = file.login_server().await?;
+            if !server.revoke_super_node(node).await? {
+                bail!("this login server has given no certificate to a super node {node}");
+            }
+            println!("revoked; the super nodes learn it within a minute");
+            Ok(())
+        }),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => {

@@ -111,3 +111,6 @@ async fn exchange<S: Service>(
         tracing::debug!(%from, "HTTP: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests;

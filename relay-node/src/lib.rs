@@ -20,6 +20,8 @@ pub mod node;
 mod outlet;
 pub mod run;
 mod stun;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 
 pub use clock::Clock;

@@ -23,7 +23,7 @@ mod stream;
 mod trust;
 
 pub(crate) use stream::Kind;
-use stream::Stream;
+use stream::{Broken, Stream};
 pub use trust::LinkError;
 
 /// A killed super node is noticed when it has been silent for this long.
@@ -308,9 +308,15 @@ async fn run(
     let cut = drain.overlay.cutting();
     let writing =
         async { tokio::join!(pour(overlay.send, drain.overlay), pour(sip.send, drain.sip)) };
+    let reading = async {
+        // The one stream may end while the other still brings what was sent before.
+        tokio::try_join!(
+            fetch(link, Kind::Overlay, overlay.receive, events),
+            fetch(link, Kind::Sip, sip.receive, events)
+        )
+    };
     tokio::select! {
-        () = fetch(link, Kind::Overlay, overlay.receive, events) => {}
-        () = fetch(link, Kind::Sip, sip.receive, events) => {}
+        _ = reading => {}
         _ = writing => {}
         () = cut => tracing::warn!(link = link.0, "a super node reads too slowly: link cut"),
     }
@@ -334,15 +340,17 @@ async fn fetch(
     kind: Kind,
     mut receive: quinn::RecvStream,
     events: &mpsc::Sender<LinkEvent>,
-) {
-    while let Some(message) = stream::read(&mut receive).await {
+) -> Result<(), Broken> {
+    while let Some(message) = stream::read(&mut receive).await? {
         let message = LinkEvent::Message {
             link,
             kind,
             message,
         };
-        if events.send(message).await.is_err() {
-            return;
-        }
+        events.send(message).await.map_err(|_| Broken)?;
     }
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
@@ -16,6 +17,8 @@ use crate::config::{Bootstrap, Login};
 use crate::http::{self, Body, Service};
 use crate::node::in_words;
 use crate::tls::{self, TlsError};
+
+const REVOCATIONS: Duration = Duration::from_secs(20);
 
 /// Why a login or bootstrap server does not start.
 #[derive(Debug)]
@@ -111,16 +114,31 @@ pub async fn start(
             alone = None;
         }
         let tls = tls_of(&config.certificate, &config.key)?;
-        let servers = Servers {
+        let servers = Arc::new(Servers {
             login: Some(server),
             bootstrap: beside,
-        };
-        tasks.push(tokio::spawn(http::serve(listener, tls, Arc::new(servers))));
+        });
+        tasks.push(tokio::spawn(follow_revocations(servers.clone())));
+        tasks.push(tokio::spawn(http::serve(listener, tls, servers)));
     }
     if let Some(config) = alone {
         tasks.push(bootstrap_alone(config, None, clock).await?);
     }
     Ok(tasks)
+}
+
+/// A bootstrap server beside the login server lists no node whose certificate was taken back.
+async fn follow_revocations(servers: Arc<Servers>) {
+    let (Some(login), Some(bootstrap)) = (&servers.login, &servers.bootstrap) else {
+        return;
+    };
+    loop {
+        match login.revocations().await {
+            Ok(list) => drop(bootstrap.take_revocations(&list.to_bytes())),
+            Err(error) => tracing::warn!("revocations: {error}"),
+        }
+        tokio::time::sleep(REVOCATIONS).await;
+    }
 }
 
 async fn bootstrap_alone(

@@ -1,9 +1,9 @@
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, ReadExactError, RecvStream, SendStream};
 
 use super::LinkError;
 
 /// The longest message on either stream.
-const LARGEST: usize = 64 << 10;
+pub(super) const LARGEST: usize = 64 << 10;
 
 /// What a stream is for; its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,15 +70,24 @@ pub(super) async fn write(send: &mut SendStream, message: &[u8]) -> Result<(), q
     send.write_all(message).await
 }
 
-/// Reads one message; `None` at the end of the stream and when the other side breaks the format.
-pub(super) async fn read(receive: &mut RecvStream) -> Option<Vec<u8>> {
+/// The other side broke the format, or the connection is gone.
+pub(super) struct Broken;
+
+/// Reads one message; `None` at the end of the stream.
+pub(super) async fn read(receive: &mut RecvStream) -> Result<Option<Vec<u8>>, Broken> {
     let mut length = [0; 4];
-    receive.read_exact(&mut length).await.ok()?;
+    match receive.read_exact(&mut length).await {
+        Ok(()) => {}
+        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(_) => return Err(Broken),
+    }
     let length = u32::from_be_bytes(length) as usize;
     if length > LARGEST {
-        return None;
+        return Err(Broken);
     }
     let mut message = vec![0; length];
-    receive.read_exact(&mut message).await.ok()?;
-    Some(message)
+    match receive.read_exact(&mut message).await {
+        Ok(()) => Ok(Some(message)),
+        Err(_) => Err(Broken),
+    }
 }
