@@ -1,0 +1,316 @@
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A network that `relay-node dev` started; it ends with this value.
+pub(crate) struct Network {
+    parent: Guard,
+    pub(crate) ready: Value,
+    directory: tempfile::TempDir,
+}
+
+/// A process that is killed when it is no longer needed.
+pub(crate) struct Guard(Child);
+
+/// Files of a TLS certificate for `localhost`.
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+pub(crate) fn relay_node(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relay-node"));
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) trait SpawnGuarded {
+    fn spawn_guarded(&mut self) -> Guard;
+}
+
+impl SpawnGuarded for Command {
+    fn spawn_guarded(&mut self) -> Guard {
+        Guard(
+            self.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Guard {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Network {
+    pub(crate) fn start(super_nodes: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let count = super_nodes.to_string();
+        let data = directory.path().to_str().unwrap();
+        let mut child = relay_node(&[
+            "dev",
+            "--super-nodes",
+            &count,
+            "--http",
+            "127.0.0.1:0",
+            "--data",
+            data,
+        ])
+        .stderr(std::fs::File::create(directory.path().join("dev.log")).unwrap())
+        .spawn()
+        .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let parent = Guard(child);
+        let ready = line
+            .strip_prefix("ready ")
+            .expect("the line `ready {json}`");
+        Self {
+            parent,
+            ready: serde_json::from_str(ready).unwrap(),
+            directory,
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn parent(&self) -> u32 {
+        self.parent.id()
+    }
+
+    /// Waits for the end of the parent.
+    pub(crate) fn reap(&mut self) {
+        self.parent.0.wait().unwrap();
+    }
+
+    pub(crate) fn pid(&self, index: usize) -> u32 {
+        self.ready["super_nodes"][index]["pid"].as_u64().unwrap() as u32
+    }
+
+    pub(crate) fn page(&self, index: usize) -> Http {
+        Http::at(self.ready["super_nodes"][index]["page"].as_str().unwrap())
+    }
+
+    pub(crate) fn log(&self, index: usize) -> String {
+        let path = self.directory().join(format!("node{}.log", index + 1));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    pub(crate) fn wait_for_log(&self, index: usize, wanted: &str, patience: Duration) {
+        self.wait_for_log_after(index, 0, wanted, patience);
+    }
+
+    pub(crate) fn wait_for_log_after(
+        &self,
+        index: usize,
+        start: usize,
+        wanted: &str,
+        patience: Duration,
+    ) {
+        let seen = wait(patience, || self.log(index)[start..].contains(wanted));
+        assert!(seen, "`{wanted}` is not in:\n{}", self.log(index));
+    }
+
+    pub(crate) fn tls_files(&self) -> TlsFiles {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        let files = TlsFiles {
+            certificate: self.directory().join("tls.pem"),
+            key: self.directory().join("tls.key"),
+        };
+        std::fs::write(&files.certificate, certificate.pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+}
+
+/// A place to send requests to.
+pub(crate) struct Http {
+    host: String,
+    port: u16,
+    trust: Option<PathBuf>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: String,
+    pub(crate) body: String,
+}
+
+impl Http {
+    pub(crate) fn at(origin: &str) -> Self {
+        let (host, port) = origin
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once(':')
+            .unwrap();
+        Self {
+            host: host.to_owned(),
+            port: port.parse().unwrap(),
+            trust: None,
+        }
+    }
+
+    pub(crate) fn over_tls(host: &str, port: u16, trust: &Path) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            trust: Some(trust.into()),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.try_get(path).unwrap()
+    }
+
+    pub(crate) fn wait_until_ready(&self, patience: Duration) {
+        let ready = || {
+            self.try_get("/readyz")
+                .is_ok_and(|answer| answer.status == 200)
+        };
+        assert!(wait(patience, ready), "port {} is not ready", self.port);
+    }
+
+    pub(crate) fn wait_until_gone(&self, patience: Duration) {
+        let gone = || TcpStream::connect(("127.0.0.1", self.port)).is_err();
+        assert!(wait(patience, gone), "port {} still answers", self.port);
+    }
+
+    fn try_get(&self, path: &str) -> std::io::Result<Answer> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n",
+            self.host, self.port
+        );
+        let mut answer = String::new();
+        match &self.trust {
+            None => {
+                stream.write_all(request.as_bytes())?;
+                stream.read_to_string(&mut answer)?;
+            }
+            Some(trust) => {
+                let mut tls = tls(&self.host, trust);
+                let mut stream = rustls::Stream::new(&mut tls, &mut stream);
+                stream.write_all(request.as_bytes())?;
+                // The server may end the connection without TLS's own goodbye.
+                match stream.read_to_string(&mut answer) {
+                    Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let (headers, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = headers
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        Ok(Answer {
+            status: status.unwrap_or_default(),
+            headers: headers.to_owned(),
+            body: body.to_owned(),
+        })
+    }
+}
+
+fn tls(host: &str, trust: &Path) -> rustls::ClientConnection {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(trust).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = host.to_owned().try_into().unwrap();
+    rustls::ClientConnection::new(Arc::new(config), name).unwrap()
+}
+
+pub(crate) fn free_tcp() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+pub(crate) fn free_udp() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+pub(crate) fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+pub(crate) fn kill(pid: u32) {
+    signal("-KILL", pid);
+}
+
+pub(crate) fn terminate(pid: u32) {
+    signal("-TERM", pid);
+}
+
+pub(crate) fn wait_until_ended(pid: u32, patience: Duration) {
+    let ended = || {
+        // A process that nobody waited for is still listed, as a zombie.
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+            stat.rsplit(')')
+                .next()
+                .unwrap()
+                .trim_start()
+                .starts_with('Z')
+        })
+    };
+    assert!(wait(patience, ended), "process {pid} still runs");
+}
+
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+fn wait(patience: Duration, mut until: impl FnMut() -> bool) -> bool {
+    for _ in 0..patience.as_millis() / PAUSE.as_millis() {
+        if until() {
+            return true;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    until()
+}
