@@ -90,9 +90,10 @@ export class Call extends EventTarget {
 
   hangUp() {
     if (this.end) return;
+    if (this.direction === 'incoming' && this.state === 'ringing') return this.decline();
     const answered = this.startedAt !== null || this.state === 'connecting';
     this.#parts.peer.hangUp(this.id);
-    this.#finish(answered ? 'hung-up' : this.direction === 'outgoing' ? 'cancelled' : 'declined');
+    this.#finish(answered ? 'hung-up' : 'cancelled');
   }
 
   /** @param {boolean} muted */

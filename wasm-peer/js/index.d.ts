@@ -188,7 +188,7 @@ export class Phone extends EventTarget {
   /**
    * Calls `bob`, `bob@example.org` or `sip:bob@example.org`. Returns at once; all that can go wrong later is the
    * call's `ended`.
-   * @throws {PhoneError} `signed-out`, `bad-name`
+   * @throws {PhoneError} `signed-out`, `bad-name`, `other-tab`
    */
   call(target: string, choice?: MediaChoice): Call;
 

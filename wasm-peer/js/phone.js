@@ -100,7 +100,7 @@ export class Phone extends EventTarget {
    * @param {import('./index.js').MediaChoice} [choice]
    */
   call(target, { audio = true, video = true } = {}) {
-    if (!this.#registration) throw new PhoneError('signed-out');
+    if (!this.#registration) throw new PhoneError(this.#identity ? 'other-tab' : 'signed-out');
     const name = target.trim();
     if (!isCallable(name)) throw new PhoneError('bad-name', name);
     return this.#registration.call(name, { audio, video });
@@ -119,13 +119,22 @@ export class Phone extends EventTarget {
 
   /** @param {Identity} identity */
   async #enter(identity) {
+    this.#registration?.close();
+    this.#registration = null;
     this.#identity = identity;
     this.#setState('signing-in', true);
     if (await this.#lock.take()) return this.#register(identity);
+    this.#waitForTurn();
+  }
+
+  /** Another tab has the phone: says so, and waits until that is closed. */
+  #waitForTurn() {
     this.#problem(new PhoneError('other-tab'));
     this.#setState('reconnecting');
     this.#lock.wait().then((held) => {
-      if (held && this.#identity && !this.#registration) return this.#register(this.#identity);
+      if (!held) return;
+      if (!this.#identity) this.#lock.release();
+      else if (!this.#registration) return this.#register(this.#identity);
     });
   }
 
@@ -148,8 +157,7 @@ export class Phone extends EventTarget {
   #yield() {
     this.#registration?.close();
     this.#registration = null;
-    this.#problem(new PhoneError('other-tab'));
-    this.#setState('reconnecting');
+    this.#waitForTurn();
   }
 
   #signedOut() {

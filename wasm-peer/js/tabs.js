@@ -8,6 +8,7 @@ export class TabLock {
   #lost;
   #channel = new BroadcastChannel(NAME);
   /** @type {(() => void) | null} */ #release = null;
+  #waiting = new AbortController();
 
   /** @param {{ lost: () => void, signedOut: () => void }} on `lost`: another tab took the phone over */
   constructor({ lost, signedOut }) {
@@ -22,16 +23,20 @@ export class TabLock {
 
   /** Waits until the tab that has the phone is closed. @returns {Promise<boolean>} */
   wait() {
-    return this.#request({});
+    this.#waiting.abort();
+    this.#waiting = new AbortController();
+    return this.#request({ signal: this.#waiting.signal });
   }
 
   /** Takes the phone from whichever tab has it. @returns {Promise<boolean>} */
   steal() {
+    this.#waiting.abort();
     return this.#request({ steal: true });
   }
 
   /** Gives the phone back. */
   release() {
+    this.#waiting.abort();
     this.#release?.();
     this.#release = null;
   }
