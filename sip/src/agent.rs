@@ -12,11 +12,12 @@
 //!   ---------- ACK --------------------->   Event::Established
 //! ```
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{Job, NodeId, RevocationList, TrustAnchor};
-use machine::{Instant, Machine, Map, Outbox, Rng, WallClock};
+use machine::{Instant, Machine, Outbox, Rng, WallClock};
 
 use crate::base64;
 use crate::identity::Replays;
@@ -67,13 +68,13 @@ pub struct UserAgent {
     /// The host in this user agent's Via, which means nothing (RFC 7118, section 5).
     sent_by: String,
     flows: Vec<Flow>,
-    calls: Map<CallId, Call>,
+    calls: BTreeMap<CallId, Call>,
     last_call: u64,
-    exchanges: Map<ExchangeId, Exchange>,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
     last_exchange: u64,
-    clients: Map<String, ClientEntry>,
-    servers: Map<String, ServerEntry>,
-    proofs: Map<Job, Proof>,
+    clients: BTreeMap<String, ClientEntry>,
+    servers: BTreeMap<String, ServerEntry>,
+    proofs: BTreeMap<Job, Proof>,
     last_job: u64,
     replays: Replays,
     outbox: Outbox<Output>,
@@ -103,13 +104,13 @@ impl UserAgent {
             wall,
             sent_by,
             flows: Vec::new(),
-            calls: Map::new(),
+            calls: BTreeMap::new(),
             last_call: 0,
-            exchanges: Map::new(),
+            exchanges: BTreeMap::new(),
             last_exchange: 0,
-            clients: Map::new(),
-            servers: Map::new(),
-            proofs: Map::new(),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            proofs: BTreeMap::new(),
             last_job: 0,
             replays: Replays::new(rng.bytes()),
             rng,

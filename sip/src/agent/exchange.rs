@@ -2,14 +2,15 @@
 //!
 //! A request goes by one path; if nothing comes back in [`HEDGE`], or a refusal that speaks of the path (430, 503), or
 //! the flow breaks, the same request (equal CSeq, new branch) goes by the next. The receiver repeats its answer. When every
-//! path has failed, the layer above is asked for fresh locations, once.
+//! path has failed, the layer above is asked for fresh locations, once; for a BYE or a re-INVITE again and again, with
+//! growing pauses, since the other side may be without a network for a moment and must learn of it all the same.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::NodeId;
-use machine::{Instant, sort_by_key};
+use machine::Instant;
 
 use super::client::ClientEntry;
 use super::{CallId, Event, FlowId, Output, UserAgent};
@@ -25,6 +26,10 @@ pub(super) const HEDGE_AFTER_TRYING: Duration = Duration::from_millis(2000);
 const MAXIMUM_ATTEMPTS: usize = 6;
 /// How long a request waits for a flow when there is none.
 const NO_FLOW: Duration = Duration::from_secs(32);
+/// The pause before locations are asked for a second time; it doubles with each.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often locations are asked for on behalf of one request that has patience: 31 seconds in all.
+const MAXIMUM_ASKED: u32 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ExchangeId(pub(super) u64);
@@ -98,7 +103,10 @@ pub(super) struct Exchange {
     /// Waits for a flow, until then.
     pub(super) stalled: Option<Instant>,
     pub(super) waits_for_locations: bool,
-    asked: bool,
+    /// How often locations were asked for.
+    asked: u32,
+    /// They are asked for again, then.
+    pause: Option<Instant>,
     pub(super) failure: u16,
     pub(super) done: bool,
     /// Being cancelled, with this Reason.
@@ -113,7 +121,7 @@ struct Path {
 
 impl Exchange {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        earlier(self.hedge, self.stalled)
+        earlier(earlier(self.hedge, self.stalled), self.pause)
     }
 }
 
@@ -136,7 +144,7 @@ impl UserAgent {
             cseq,
             template,
             routes,
-            route_set: joined(route_set),
+            route_set: route_set.join(", "),
             tried: Vec::new(),
             branches: Vec::new(),
             open: Vec::new(),
@@ -144,7 +152,8 @@ impl UserAgent {
             hedge: None,
             stalled: None,
             waits_for_locations: false,
-            asked: false,
+            asked: 0,
+            pause: None,
             failure: 503,
             done: false,
             cancel: None,
@@ -249,7 +258,8 @@ impl UserAgent {
             return;
         };
         exchange.hedge = None;
-        if !exchange.open.is_empty() || exchange.done || exchange.waits_for_locations {
+        let waits = exchange.waits_for_locations || exchange.pause.is_some();
+        if !exchange.open.is_empty() || exchange.done || waits {
             return;
         }
         if self.flows.is_empty() {
@@ -257,14 +267,34 @@ impl UserAgent {
             return;
         }
         let ours = exchange.cancel.is_none();
-        if ours && !exchange.asked && exchange.route_set.is_empty() {
-            exchange.asked = true;
-            exchange.waits_for_locations = true;
-            let call = exchange.call;
-            self.want_locations(call, now);
-            return;
+        if ours && exchange.route_set.is_empty() {
+            return self.ask_again(id, now);
         }
         self.give_up(id, now);
+    }
+
+    /// Asks for locations, at once the first time, after a pause later; gives up in the end.
+    fn ask_again(&mut self, id: ExchangeId, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else {
+            return;
+        };
+        let patient = matches!(
+            exchange.purpose,
+            Purpose::Bye { .. } | Purpose::Reinvite { .. }
+        );
+        let most = if patient { MAXIMUM_ASKED } else { 1 };
+        if exchange.asked >= most {
+            return self.give_up(id, now);
+        }
+        if exchange.asked > 0 && exchange.pause.is_none() {
+            exchange.pause = Some(now + PAUSE * (1 << (exchange.asked - 1)));
+            return;
+        }
+        exchange.pause = None;
+        exchange.asked += 1;
+        exchange.waits_for_locations = true;
+        let call = exchange.call;
+        self.want_locations(call, now);
     }
 
     fn give_up(&mut self, id: ExchangeId, now: Instant) {
@@ -273,6 +303,7 @@ impl UserAgent {
         };
         exchange.done = true;
         exchange.stalled = None;
+        exchange.pause = None;
         let status = exchange.failure;
         self.concluded(id, status, None, now);
     }
@@ -312,7 +343,7 @@ impl UserAgent {
             if found {
                 self.advance(id, now)
             } else {
-                self.give_up(id, now)
+                self.ask_again(id, now)
             }
         }
     }
@@ -385,12 +416,12 @@ impl UserAgent {
             return;
         };
         let path = exchange.tried[place];
-        sort_by_key(&mut self.flows, |flow| flow.id != path.flow);
+        self.flows.sort_by_key(|flow| flow.id != path.flow);
         let call = self.calls.get_mut(&exchange.call);
         if let Some(dialog) = exchange.purpose.dialog()
             && let Some(dialog) = call.and_then(|call| call.dialogs.get_mut(dialog))
         {
-            sort_by_key(&mut dialog.routes, |node| Some(*node) != path.route);
+            dialog.routes.sort_by_key(|node| Some(*node) != path.route);
         }
     }
 
@@ -420,10 +451,14 @@ impl UserAgent {
         }
         let due = self.exchanges.iter();
         let due = due.filter(|(_, one)| one.poll_timeout().is_some_and(|at| at <= now));
-        let due: Vec<_> = due.map(|(id, one)| (*id, one.stalled.is_some())).collect();
-        for (id, stalled) in due {
+        let due: Vec<_> = due
+            .map(|(id, one)| (*id, one.stalled.is_some(), one.pause.is_some()))
+            .collect();
+        for (id, stalled, paused) in due {
             if stalled {
                 self.give_up(id, now)
+            } else if paused {
+                self.ask_again(id, now)
             } else {
                 self.advance(id, now)
             }
@@ -437,16 +472,6 @@ impl UserAgent {
         self.clients
             .retain(|_, entry| entry.exchange.is_none_or(|id| exchanges.contains_key(&id)));
     }
-}
-
-/// A route set as one header's value.
-pub(super) fn joined(route_set: &[String]) -> String {
-    let mut all = String::new();
-    for route in route_set {
-        all.push_str(if all.is_empty() { "" } else { ", " });
-        all.push_str(route);
-    }
-    all
 }
 
 /// The Route that leads to a super node.
