@@ -10,6 +10,7 @@ const PACKAGES: &[(&[&str], &str)] = &[
     (&["chromium", "google-chrome"], "chromium"),
     (&["chromedriver"], "chromium-driver"),
     (&["firefox-esr", "firefox"], "firefox-esr"),
+    (&["wasm-opt"], "binaryen"),
 ];
 
 /// Makes sure that the browsers and their drivers are there; returns the path of geckodriver.
@@ -27,7 +28,7 @@ pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
                 .iter()
                 .all(|program| shell::find(program).is_none())
         })
-        .flat_map(|(_, packages)| packages.split(' '))
+        .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
         return Ok(());

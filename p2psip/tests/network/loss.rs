@@ -98,3 +98,67 @@ fn hang_up_without_any_super_node_ends_the_call_here() {
     world.act(alice, |peer, now| peer.hang_up(call, now));
     assert_eq!(world.end(alice), (EndReason::HungUp, false));
 }
+
+#[test]
+fn hang_up_without_a_network_arrives_when_it_is_back() {
+    let mut world = World::new(3);
+    let (alice, bob) = two(&mut world);
+    let (call, _) = world.talk((alice, ALICE), (bob, BOB));
+    world.cut(alice);
+    world.run_for(Duration::from_secs(1));
+    world.act(alice, |peer, now| peer.hang_up(call, now));
+    assert_eq!(world.end(alice), (EndReason::HungUp, false), "here at once");
+    world.run_for(Duration::from_secs(4));
+    world.restore(alice);
+    let start = world.now;
+    assert_eq!(world.end(bob), (EndReason::HungUp, true));
+    assert!(
+        world.now - start < Duration::from_secs(3),
+        "{:?}",
+        world.now - start
+    );
+}
+
+#[test]
+fn hang_up_reaches_somebody_whose_network_was_away() {
+    let mut world = World::new(3);
+    let (alice, bob) = two(&mut world);
+    let (_, incoming) = world.talk((alice, ALICE), (bob, BOB));
+    world.cut(alice);
+    world.run_for(Duration::from_secs(1));
+    world.act(bob, |peer, now| peer.hang_up(incoming, now));
+    world.run_for(Duration::from_secs(4));
+    world.restore(alice);
+    let start = world.now;
+    assert_eq!(world.end(alice), (EndReason::HungUp, true));
+    assert!(
+        world.now - start < Duration::from_secs(10),
+        "{:?}",
+        world.now - start
+    );
+}
+
+#[test]
+fn r011_call_is_renegotiated_after_both_changed_their_super_nodes() {
+    let mut world = World::new(4);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[0, 1]);
+    let (call, _) = world.talk((alice, ALICE), (bob, BOB));
+    world.kill(0);
+    world.run_for(Duration::from_secs(20));
+    world.kill(1);
+    world.run_for(Duration::from_secs(20));
+    world.act(alice, |peer, now| peer.renegotiate(call, &sdp(ALICE), now));
+    world.until(bob, |event| matches!(event, Event::Offered { .. }));
+}
+
+#[test]
+fn r011_peer_is_callable_again_within_seconds() {
+    let mut world = World::new(3);
+    let (alice, bob) = two(&mut world);
+    world.cut(bob);
+    world.run_for(Duration::from_secs(30));
+    world.restore(bob);
+    world.run_for(Duration::from_secs(2));
+    world.talk((alice, ALICE), (bob, BOB));
+}

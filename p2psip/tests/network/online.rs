@@ -108,3 +108,26 @@ fn wrong_clock_keeps_nobody_from_calling() {
     world.end(bob);
     world.talk((bob, BOB), (alice, ALICE));
 }
+
+#[test]
+fn peer_comes_back_after_signing_off() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let bob = world.online("bob", BOB, &[2, 1]);
+    world.act(bob, |peer, now| peer.go_offline(now));
+    world.until(bob, |event| *event == Event::Offline);
+    world.act(bob, |peer, now| peer.go_online(&fingerprint(BOB), now));
+    world.until(bob, |event| *event == Event::Online);
+    world.talk((alice, ALICE), (bob, BOB));
+}
+
+#[test]
+fn device_that_never_signed_off_is_found_at_its_new_place() {
+    let mut world = World::new(3);
+    let alice = world.online("alice", ALICE, &[0, 1]);
+    let old = world.online("bob", BOB, &[2, 1]);
+    world.vanish(old);
+    world.run_for(Duration::from_secs(1));
+    let bob = world.online("bob", BOB, &[0, 2]);
+    world.talk((alice, ALICE), (bob, BOB));
+}

@@ -54,6 +54,7 @@ pub(crate) struct Host<M, E> {
     node: NodeId,
     url: String,
     pub(crate) alive: bool,
+    connected: bool,
     /// The other end of each link.
     links: BTreeMap<LinkId, (End, LinkId)>,
     pub(crate) events: VecDeque<E>,
@@ -122,6 +123,7 @@ impl World {
             node,
             url,
             alive: true,
+            connected: true,
             links: BTreeMap::new(),
             events: VecDeque::new(),
             evil: None,
@@ -181,6 +183,7 @@ impl World {
             node: NodeId([0; 20]),
             url: String::new(),
             alive: true,
+            connected: true,
             links: BTreeMap::new(),
             events: VecDeque::new(),
             evil: None,
@@ -297,6 +300,26 @@ impl World {
             }
         }
         self.peers[peer].alive = false;
+    }
+
+    /// A device loses its network: its sockets close, and nothing it dials answers.
+    pub(crate) fn cut(&mut self, peer: usize) {
+        self.peers[peer].connected = false;
+        for (mine, (end, link)) in std::mem::take(&mut self.peers[peer].links) {
+            self.post(LATENCY, Mail::Peer(peer, Input::Closed { link: mine }));
+            if let End::SuperNode(at) = end {
+                self.post(
+                    LATENCY,
+                    Mail::SuperNode(at, SuperNodeInput::Closed { link }),
+                );
+            }
+        }
+    }
+
+    /// The network is back, and the browser says so.
+    pub(crate) fn restore(&mut self, peer: usize) {
+        self.peers[peer].connected = true;
+        self.post(LATENCY, Mail::Peer(peer, Input::Network));
     }
 
     /// A modified page sends text of its own on the peer's first link.
@@ -460,7 +483,8 @@ impl World {
 
     fn dial(&mut self, at: usize, link: LinkId, url: &str) {
         let mut hosts = self.super_nodes.iter();
-        let Some(other) = hosts.position(|host| host.url == url && host.alive) else {
+        let reachable = self.peers[at].connected;
+        let Some(other) = hosts.position(|host| reachable && host.url == url && host.alive) else {
             self.post(LATENCY, Mail::Peer(at, Input::Closed { link }));
             return;
         };
