@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use machine::sort_by_key;
 use overlay::Key;
 use quick_xml::escape::minimal_escape;
 use quick_xml::events::Event;
@@ -231,7 +232,7 @@ impl Fields {
         }
         let locations: Result<Vec<_>, _> = self.locations.iter().map(Place::read).collect();
         let mut locations = locations?;
-        locations.sort_by_key(|location| location.preference);
+        sort_by_key(&mut locations, |location| location.preference);
         Ok(locations)
     }
 }

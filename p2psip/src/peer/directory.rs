@@ -1,9 +1,8 @@
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Instance, NodeId};
-use machine::Instant;
+use machine::{Instant, Map};
 use overlay::{GetError, OrdinaryNode, QueryId, Reading, SignedRecord};
 use sip::{CallId, Target};
 
@@ -35,7 +34,7 @@ struct Entry {
     user: Aor,
     query: Option<QueryId>,
     finished: Instant,
-    found: BTreeMap<Instance, (u64, Target)>,
+    found: Map<Instance, (u64, Target)>,
     /// A record was there that can't be used.
     spoilt: bool,
     error: Option<EndReason>,
@@ -187,7 +186,7 @@ impl Entry {
             user,
             query: None,
             finished: now,
-            found: BTreeMap::new(),
+            found: Map::new(),
             spoilt: false,
             error: None,
             waiting: Vec::new(),

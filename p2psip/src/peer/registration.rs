@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Instance, NodeId};
-use machine::Instant;
+use machine::{Instant, sort_by_key};
 use overlay::{LinkId, OrdinaryNode, Placement, QueryId};
 use sip::Fingerprint;
 
@@ -126,7 +126,7 @@ impl Registration {
     /// The super nodes that this device is associated with, in order of association.
     fn locations(&self, node: &OrdinaryNode) -> Vec<Location> {
         let mut associations: Vec<(LinkId, NodeId, &str)> = node.associations().collect();
-        associations.sort_unstable_by_key(|(link, _, _)| *link);
+        sort_by_key(&mut associations, |(link, _, _)| *link);
         let contact = contact(&self.user, self.instance);
         let place = |(at, (_, node, url)): (usize, (LinkId, NodeId, &str))| {
             let (address, transport) = Transport::of_url(url)?;

@@ -1,10 +1,9 @@
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Certificate, RevocationList, Signed, Verified};
-use machine::{Instant, Machine, Outbox, Rng};
+use machine::{Instant, Machine, Map, Outbox, Rng};
 use overlay::{OrdinaryConfig, OrdinaryInput, OrdinaryNode};
 use sip::{Account, Fingerprint, UserAgent};
 
@@ -22,9 +21,9 @@ pub struct Peer {
     pub(super) user: Aor,
     pub(super) registration: Registration,
     pub(super) directory: Directory,
-    pub(super) calls: BTreeMap<CallId, Call>,
+    pub(super) calls: Map<CallId, Call>,
     /// STUN servers by association, and the super nodes that were named last.
-    pub(super) stun: BTreeMap<LinkId, Vec<String>>,
+    pub(super) stun: Map<LinkId, Vec<String>>,
     pub(super) named: Vec<Contact>,
     pub(super) outbox: Outbox<Output>,
 }
@@ -80,8 +79,8 @@ impl Peer {
             registration: Registration::new(user.clone(), account.instance),
             directory: Directory::new(account.instance),
             user,
-            calls: BTreeMap::new(),
-            stun: BTreeMap::new(),
+            calls: Map::new(),
+            stun: Map::new(),
             named: Vec::new(),
             outbox: Outbox::default(),
         };
