@@ -1,6 +1,7 @@
 //! The ordinary node: two associations, the API of draft §9, and the checks of everything that comes back.
 
 mod candidates;
+mod handshake;
 mod interface;
 mod link;
 mod placing;
@@ -103,6 +104,8 @@ enum Timer {
     Hedge(QueryId),
     Call(QueryId),
     Credential,
+    /// The next association changes over to the renewed credential.
+    Rotate,
 }
 
 /// How many calls may be under way.
@@ -234,7 +237,7 @@ impl OrdinaryNode {
         self.requests.retain(|_, (other, _)| *other != query);
     }
 
-    /// Replaces the credential by a renewed one. Associations stay; the next ones use it.
+    /// Replaces the credential by a renewed one. Associations change over to it one after the other.
     pub fn renew(&mut self, certificate: Certificate, now: Instant) {
         self.certificate = certificate;
         self.deniers.clear();
@@ -243,6 +246,7 @@ impl OrdinaryNode {
         }
         self.check_credential(now);
         self.dial(now);
+        self.timers.set(now + link::ROTATION, Timer::Rotate);
     }
 
     /// Ends all associations and dials no more: the user signed out.
@@ -409,6 +413,7 @@ impl OrdinaryNode {
                 self.put_on(query, now);
             }
             Timer::Credential => self.check_credential(now),
+            Timer::Rotate => self.rotate(now),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 mod copying;
 mod interface;
+mod joining;
 mod membership;
+mod own;
 mod peers;
 mod placing;
 mod ring;
@@ -12,7 +14,7 @@ mod store;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{
@@ -27,19 +29,18 @@ pub use self::interface::{
 };
 
 use self::copying::Copies;
-use self::membership::Join;
+use self::joining::Join;
 use self::peers::{Dial, Peer};
 use self::placing::{Origin, Placing};
 use self::ring::Ring;
 use self::searching::Search;
-use self::serving::Association;
+use self::serving::{Association, User};
 use self::store::Store;
 use crate::association::Mode;
 use crate::checks::{Chains, Checks};
 use crate::peer::{About, Announcement, Message};
-use crate::record::{MAX_BODY, MAX_LIFETIME, owner};
 use crate::timers::Timers;
-use crate::{Control, GetError, Key, LinkId, PlaceError, Placement, QueryId, SignedRecord};
+use crate::{Control, Key, LinkId, QueryId, SignedRecord};
 
 /// A node of the ring: it keeps a share of the table and serves ordinary nodes.
 #[derive(Debug)]
@@ -57,11 +58,12 @@ pub struct SuperNode {
     peers: BTreeMap<LinkId, Peer>,
     ready: BTreeMap<NodeId, BTreeSet<LinkId>>,
     dials: BTreeMap<NodeId, Dial>,
+    /// How often, and when last, a super node handed over something forged.
+    forgers: BTreeMap<NodeId, (u32, Instant)>,
     store: Store,
     copies: Copies,
     associations: BTreeMap<LinkId, Association>,
-    /// How many associations each user has.
-    users: BTreeMap<String, usize>,
+    users: BTreeMap<String, User>,
     searches: BTreeMap<u64, Search>,
     placings: BTreeMap<u64, Placing>,
     last_sequence: u64,
@@ -105,6 +107,12 @@ enum Waiting {
         announcement: Announcement,
     },
     Revocations(Option<NodeId>, RevocationList),
+    /// What somebody who asked this super node wants placed.
+    Put {
+        asker: Asker,
+        mode: Mode,
+        record: SignedRecord,
+    },
     Place {
         origin: Origin,
         mode: Mode,
@@ -174,6 +182,7 @@ impl SuperNode {
             peers: BTreeMap::new(),
             ready: BTreeMap::new(),
             dials: BTreeMap::new(),
+            forgers: BTreeMap::new(),
             store: Store::new(config.limits),
             copies: Copies::default(),
             associations: BTreeMap::new(),
@@ -230,62 +239,6 @@ impl SuperNode {
     #[must_use]
     pub fn replicas(&self, key: Key) -> Vec<NodeId> {
         self.ring.replicas(key)
-    }
-
-    /// Looks a key up for the super node itself. See [`OrdinaryNode::get`](crate::OrdinaryNode::get).
-    pub fn get(
-        &mut self,
-        overlay: OverlayId,
-        key: Key,
-        owner: Option<&str>,
-        now: Instant,
-    ) -> QueryId {
-        let query = self.query();
-        if overlay == self.overlay() {
-            let owner = owner.map(ToString::to_string);
-            self.search(Asker::Own(query), key, owner, false, now);
-        } else {
-            let error = GetError::NotAMember(overlay);
-            self.event(SuperNodeEvent::GetFailed { query, error });
-        }
-        query
-    }
-
-    /// Places a record of the super node itself. See [`OrdinaryNode::update`](crate::OrdinaryNode::update).
-    pub fn update(
-        &mut self,
-        overlay: OverlayId,
-        key: Key,
-        body: Vec<u8>,
-        placement: Placement,
-        now: Instant,
-    ) -> QueryId {
-        let query = self.query();
-        let error = if overlay != self.overlay() {
-            PlaceError::NotAMember(overlay)
-        } else if body.len() > MAX_BODY {
-            PlaceError::TooLarge
-        } else if placement.lifetime == 0 || placement.lifetime > MAX_LIFETIME {
-            PlaceError::Lifetime
-        } else if let Some((owner, instance)) = owner(&self.config.certificate) {
-            let control = Control {
-                overlay,
-                key,
-                owner,
-                instance,
-                policy: placement.policy,
-                sequence: 0,
-                lifetime: placement.lifetime,
-                no_update: placement.no_update,
-                removed: false,
-            };
-            self.sign_own_record(query, control, body, now);
-            return query;
-        } else {
-            PlaceError::CredentialExpired
-        };
-        self.event(SuperNodeEvent::PlaceFailed { query, error });
-        query
     }
 
     /// Replaces the credential by a renewed one, and says so to all.
@@ -364,6 +317,11 @@ impl SuperNode {
             } => self.announcement_checked(from, &statement, announcement, failed, now),
             Waiting::Revocations(from, _) if failed.is_some() => self.revocations_refused(from),
             Waiting::Revocations(_, list) => self.revocations_checked(list, now),
+            Waiting::Put {
+                asker,
+                mode,
+                record,
+            } => self.put_checked(asker, mode, record, failed, now),
             Waiting::Place {
                 origin,
                 mode,
@@ -480,9 +438,7 @@ impl Machine for SuperNode {
                         self.seeds.push(seed);
                     }
                 }
-                if matches!(self.state, State::Joining(_)) {
-                    self.dial_seeds(now);
-                }
+                self.dial_seeds(now);
             }
         }
     }

@@ -14,7 +14,7 @@ const LIMIT: usize = 96;
 /// How many are taken from one source at a time: a source that lies costs bounded time (draft §11.1).
 const PER_SOURCE: usize = 24;
 const BACKOFF: Duration = Duration::from_millis(400);
-const LONGEST_BACKOFF: u32 = 6;
+const LONGEST_BACKOFF: u32 = 4;
 /// How long one that misbehaved is left alone.
 const BANNED: Duration = Duration::from_secs(600);
 /// How long one that turned out to be a super node already associated with is left alone.

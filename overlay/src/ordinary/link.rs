@@ -5,17 +5,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::{
-    Certificate, Challenge, Check, NodeId, Nonce, RevocationList, Role, Serial, Signature, Subject,
-};
+use credential::{NodeId, Nonce, RevocationList, Serial, Signature};
 use machine::Instant;
 
-use super::candidates::host;
-use super::{
-    Awaited, Misbehaviour, OrdinaryEvent, OrdinaryNode, OrdinaryOutput, Parting, Timer, Waiting,
-};
-use crate::association::{Contact, Denial, FromOrdinary, FromSuperNode};
-use crate::{Candidate, LinkId, frame};
+use super::{Misbehaviour, OrdinaryEvent, OrdinaryNode, OrdinaryOutput, Parting, Timer, Waiting};
+use crate::association::{Denial, FromOrdinary, FromSuperNode};
+use crate::{LinkId, frame};
 
 /// How many associations it keeps, so that losing a super node loses nothing (R11).
 pub(super) const WANTED: usize = 2;
@@ -26,27 +21,27 @@ const IMPATIENCE: Duration = Duration::from_millis(400);
 /// How long dialling and proving may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How often a standing association is asked whether it lives, and how long it may take to answer.
-const BEAT: Duration = Duration::from_secs(1);
-/// Clocks that differ by less are left alone.
-const SKEW: u64 = 60_000;
-/// How many super nodes, STUN servers one may name.
-const NAMED: usize = 16;
+pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// How long after a renewal, and after each other, the associations change over to the new credential.
+pub(super) const ROTATION: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) url: String,
     pub(super) node: Option<NodeId>,
     /// The super node's certificate's, to notice that it is revoked.
-    serial: Option<Serial>,
-    state: State,
-    heard: Instant,
+    pub(super) serial: Option<Serial>,
+    pub(super) state: State,
+    pub(super) heard: Instant,
     asked: Option<Instant>,
+    /// The own credential's that it stands by.
+    credential: Serial,
     /// What to add to the own clock to get the super node's, if they differ much.
-    skew: i64,
+    pub(super) skew: i64,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Dialling,
     Greeted {
         nonce: Nonce,
@@ -116,6 +111,7 @@ impl OrdinaryNode {
                 url: url.clone(),
                 node: None,
                 serial: None,
+                credential: self.certificate.serial(),
                 state: State::Dialling,
                 heard: now,
                 asked: None,
@@ -123,29 +119,6 @@ impl OrdinaryNode {
             },
         );
         self.outbox.push(OrdinaryOutput::Dial { link, url });
-    }
-
-    pub(super) fn up(&mut self, id: LinkId, now: Instant) {
-        let nonce = self.rng.bytes();
-        let revocations = self.revocations.number();
-        let Some(link) = self.links.get_mut(&id) else {
-            self.outbox.push(OrdinaryOutput::Close(id));
-            return;
-        };
-        if !matches!(link.state, State::Dialling) {
-            return;
-        }
-        link.state = State::Greeted { nonce };
-        link.heard = now;
-        let host = host(&link.url).unwrap_or_default().to_ascii_lowercase();
-        self.send(
-            id,
-            &FromOrdinary::Hello {
-                nonce,
-                host,
-                revocations,
-            },
-        );
     }
 
     pub(super) fn send(&mut self, link: LinkId, message: &FromOrdinary) {
@@ -212,180 +185,7 @@ impl OrdinaryNode {
         }
     }
 
-    /// Checks who the super node says it is, and has its proof verified while the own one is made.
-    fn challenged(
-        &mut self,
-        id: LinkId,
-        own: Nonce,
-        nonce: Nonce,
-        certificate: &[u8],
-        signature: Signature,
-        now: Instant,
-    ) {
-        let Ok(certificate) = Certificate::read(certificate) else {
-            return self.misbehaved(id, Misbehaviour::Certificate, now);
-        };
-        let node = match certificate.subject() {
-            Subject::SuperNode { node } => *node,
-            Subject::User { .. } | Subject::Authority => {
-                return self.misbehaved(id, Misbehaviour::NotASuperNode, now);
-            }
-        };
-        let wall = self.clock.at(now);
-        let Ok(chain) = self.anchor.admit(&certificate, wall, &self.revocations) else {
-            return self.misbehaved(id, Misbehaviour::Certificate, now);
-        };
-        let overlay = self.overlay();
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let host = host(&link.url).unwrap_or_default();
-        let challenge = Challenge {
-            overlay,
-            ordinary: &own,
-            super_node: &nonce,
-            node,
-            host,
-        };
-        let (Some(theirs), Some(ours)) = (
-            challenge.message(Role::SuperNode),
-            challenge.message(Role::OrdinaryNode),
-        ) else {
-            return;
-        };
-        link.node = Some(node);
-        link.serial = Some(certificate.serial());
-        link.state = State::Proving {
-            own: None,
-            proved: false,
-        };
-        let proof = Check {
-            key: certificate.public_key(),
-            message: theirs,
-            signature,
-        };
-        self.check(Waiting::SuperNode(id), vec![proof, chain]);
-        self.sign(Awaited::Proof(id), ours);
-    }
-
-    pub(super) fn super_node_checked(&mut self, id: LinkId, failed: Option<usize>, now: Instant) {
-        match failed {
-            Some(0) => return self.misbehaved(id, Misbehaviour::Proof, now),
-            Some(_) => return self.misbehaved(id, Misbehaviour::Certificate, now),
-            None => {}
-        }
-        let Some(node) = self.links.get(&id).and_then(|link| link.node) else {
-            return;
-        };
-        if self.links.iter().any(|(&other, link)| {
-            other != id
-                && link.node == Some(node)
-                && matches!(link.state, State::Proved | State::Standing)
-        }) {
-            return self.drop_double(id, node, now);
-        }
-        if let Some(link) = self.links.get_mut(&id)
-            && let State::Proving { proved, .. } = &mut link.state
-        {
-            *proved = true;
-        }
-        self.prove(id);
-    }
-
-    pub(super) fn proof_signed(&mut self, id: LinkId, signature: Signature) {
-        if let Some(link) = self.links.get_mut(&id)
-            && let State::Proving { own, .. } = &mut link.state
-        {
-            *own = Some(signature);
-        }
-        self.prove(id);
-    }
-
-    /// Proves itself, once the super node has.
-    fn prove(&mut self, id: LinkId) {
-        let certificate = self.certificate.der().to_vec();
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let State::Proving {
-            own: Some(signature),
-            proved: true,
-        } = link.state
-        else {
-            return;
-        };
-        link.state = State::Proved;
-        self.send(
-            id,
-            &FromOrdinary::Proof {
-                certificate,
-                signature,
-            },
-        );
-    }
-
-    fn welcomed(
-        &mut self,
-        id: LinkId,
-        time: u64,
-        super_nodes: Vec<Contact>,
-        mut stun: Vec<String>,
-        revocations: Option<Vec<u8>>,
-        now: Instant,
-    ) {
-        let wall = self.clock.at(now);
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let Some(node) = link.node else { return };
-        link.state = State::Standing;
-        link.skew = if time.abs_diff(wall) < SKEW {
-            0
-        } else {
-            time.saturating_sub(wall) as i64 - wall.saturating_sub(time) as i64
-        };
-        let url = link.url.clone();
-        self.candidates.succeeded(&url, node);
-        self.deniers.clear();
-        self.timers.set(now + BEAT, Timer::Beat(id));
-        stun.truncate(NAMED);
-        self.event(OrdinaryEvent::Associated {
-            link: id,
-            node,
-            url,
-            stun,
-        });
-        self.learn(super_nodes);
-        if let Some(list) = revocations {
-            self.revocations_offered(id, &list, now);
-        }
-        if self.standing().count() >= WANTED {
-            let spare: Vec<LinkId> = self.links.keys().copied().collect();
-            for other in spare {
-                if self.links.get(&other).is_some_and(|link| !link.stands()) {
-                    self.links.remove(&other);
-                    self.outbox.push(OrdinaryOutput::Close(other));
-                }
-            }
-        }
-        self.dial(now);
-        self.association_changed(now);
-    }
-
-    fn learn(&mut self, mut super_nodes: Vec<Contact>) {
-        super_nodes.truncate(NAMED);
-        if super_nodes.is_empty() {
-            return;
-        }
-        self.candidates
-            .offer(super_nodes.iter().map(|contact| Candidate {
-                url: contact.url.clone(),
-                node: Some(contact.node),
-            }));
-        self.event(OrdinaryEvent::SuperNodes(super_nodes));
-    }
-
-    fn revocations_offered(&mut self, id: LinkId, list: &[u8], now: Instant) {
+    pub(super) fn revocations_offered(&mut self, id: LinkId, list: &[u8], now: Instant) {
         let list = RevocationList::read(list);
         let check = list
             .as_ref()
@@ -467,14 +267,6 @@ impl OrdinaryNode {
         }
     }
 
-    fn drop_double(&mut self, id: LinkId, node: NodeId, now: Instant) {
-        if let Some(link) = self.links.remove(&id) {
-            self.candidates.is_double(&link.url, node, now);
-            self.outbox.push(OrdinaryOutput::Close(id));
-        }
-        self.dial(now);
-    }
-
     /// The link is gone by itself.
     pub(super) fn down(&mut self, id: LinkId, now: Instant) {
         if let Some(link) = self.links.get(&id) {
@@ -532,6 +324,22 @@ impl OrdinaryNode {
         self.timers.set(now + BEAT, Timer::Beat(id));
         let number = self.rng.number();
         self.send(id, &FromOrdinary::Ping { number });
+    }
+
+    /// Ends one association that stands by an old credential, if another one stands meanwhile.
+    pub(super) fn rotate(&mut self, now: Instant) {
+        let current = self.certificate.serial();
+        let old = self
+            .standing()
+            .filter(|(_, link)| link.credential != current);
+        let old: Vec<LinkId> = old.map(|(id, _)| id).collect();
+        let Some(&first) = old.first() else {
+            return;
+        };
+        self.timers.set(now + ROTATION, Timer::Rotate);
+        if self.standing().count() >= WANTED {
+            self.end(first, Parting::Own, now);
+        }
     }
 
     /// The date as the super nodes see it, in milliseconds since 1970. With two that differ, the one nearer to the own

@@ -11,7 +11,7 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
-use super::placing::writer;
+use super::placing::pen;
 use super::store::{Intent, Verdict, slot_id};
 use super::{Offence, Offender, State, SuperNode, Timer, Waiting};
 use crate::checks::{record_checks, record_fault};
@@ -291,7 +291,9 @@ impl SuperNode {
                 self.misbehaved(Offender::SuperNode(from), Offence::Record(fault));
             }
         })?;
-        let verdict = self.store.consider(&record, writer(&record), Intent::Copy);
+        let verdict = self
+            .store
+            .consider(&record, pen(&record).instance, Intent::Copy);
         if verdict.map_err(|_: Refused| ())? == Verdict::Known {
             return Ok(false);
         }
@@ -312,14 +314,13 @@ impl SuperNode {
         let slot = slot_id(&record);
         match failed {
             Some(failed) => {
-                let how = Offence::Record(record_fault(failed));
-                self.misbehaved(Offender::SuperNode(from), how);
+                self.forged(from, Offence::Record(record_fault(failed)), now);
             }
             None => {
                 self.chains.learn(&record.certificate);
-                let writer = writer(&record);
+                let pen = pen(&record);
                 // Refused if a newer one has come meanwhile, which is as good.
-                let _ = self.store.put(record, writer, Intent::Copy);
+                let _ = self.store.put(record, pen, Intent::Copy);
             }
         }
         self.arrived(slot, now);

@@ -66,7 +66,7 @@ pub struct Limits {
     pub associations: usize,
     /// Associations of one user.
     pub user_associations: usize,
-    /// Requests of one association in a second, in the long run.
+    /// Requests of one user in a second, over all his associations, in the long run.
     pub requests: u32,
     /// Links to other super nodes that it keeps up without need.
     pub mesh: usize,

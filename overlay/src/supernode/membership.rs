@@ -1,34 +1,21 @@
 //! Who is a member: joining, announcing, comparing tables, losing.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::{Check, MemberStatement, NodeId, RevocationList, Signature};
+use credential::{Check, MemberStatement, NodeId, RevocationList};
 use machine::Instant;
 
 use super::ring::Member;
-use super::{
-    Awaited, Offence, Offender, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer, Waiting,
-};
+use super::{Offence, Offender, State, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::LinkId;
-use crate::association::{Denial, FromSuperNode};
-use crate::peer::{About, Announcement, Message, SlotId};
+use crate::peer::{About, Announcement, Message};
 use crate::record::MAX_AHEAD;
 
 /// How often the table is compared with a random member's.
-const ROUND: Duration = Duration::from_secs(5);
-/// How often a joining node looks how far it is.
-const TICK: Duration = Duration::from_millis(500);
-/// How long a joining node waits for somebody who has joined.
-const ALONE: Duration = Duration::from_secs(4);
-/// How long it waits while other nodes that have not joined either are there; the one with the lowest id goes first.
-const RIVALS: Duration = Duration::from_secs(12);
-/// How long fetching the table, or the records, may make no progress.
-const STALLED: Duration = Duration::from_secs(3);
-/// How often a member says anew that it is one.
-const RENEWED: Duration = Duration::from_secs(12 * 3600);
+pub(super) const ROUND: Duration = Duration::from_secs(5);
 /// Announcements older than this are no longer believed, in milliseconds.
 const OLDEST: u64 = 48 * 3600 * 1_000;
 /// Announcements in one message, entries in another.
@@ -37,89 +24,7 @@ const ENTRIES: usize = 2_000;
 const MAX_TEXT: usize = 255;
 const DOMAIN: &[u8] = b"partyline announcement 1\0";
 
-/// How far a joining node is.
-#[derive(Debug)]
-pub(super) struct Join {
-    since: Instant,
-    /// The last progress.
-    moved: Instant,
-    /// Others that have not joined either.
-    rivals: BTreeSet<NodeId>,
-    /// The table as the one who sent it has it.
-    table: Option<[u64; 16]>,
-    /// Once the table is there: who is asked for records, and whether all of his slots are known.
-    pub(super) sources: Option<BTreeMap<NodeId, bool>>,
-    /// Records that are on their way.
-    pub(super) wanted: BTreeSet<SlotId>,
-    announcing: bool,
-}
-
-impl Join {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            moved: now,
-            rivals: BTreeSet::new(),
-            table: None,
-            sources: None,
-            wanted: BTreeSet::new(),
-            announcing: false,
-        }
-    }
-
-    pub(super) fn progress(&mut self, now: Instant) {
-        self.moved = now;
-    }
-}
-
 impl SuperNode {
-    pub(super) fn begin_join(&mut self, now: Instant) {
-        if self.seeds.is_empty() {
-            return self.announce(false, now);
-        }
-        self.timers.set(now + TICK, Timer::Join);
-        self.dial_seeds(now);
-    }
-
-    pub(super) fn dial_seeds(&mut self, now: Instant) {
-        for node in self.seeds.iter().map(|seed| seed.node).collect::<Vec<_>>() {
-            self.dial(node, now);
-        }
-    }
-
-    pub(super) fn join_due(&mut self, now: Instant) {
-        let State::Joining(join) = &self.state else {
-            return;
-        };
-        self.timers.set(now + TICK, Timer::Join);
-        let waited = now - join.since;
-        let stalled = now - join.moved >= STALLED;
-        if self.ring.others().next().is_none() {
-            let first = join.rivals.iter().all(|rival| self.own < *rival);
-            let patience = if join.rivals.is_empty() || first {
-                ALONE
-            } else {
-                RIVALS
-            };
-            self.dial_seeds(now);
-            if waited >= patience {
-                self.announce(false, now);
-            }
-        } else if join.sources.is_none() {
-            if stalled {
-                self.fetch_records(now);
-            } else if join.table.is_none() {
-                // Somebody has joined meanwhile: ask for his table.
-                let linked = self.ring.others().find_map(|node| self.link_to(node));
-                if let Some(link) = linked {
-                    self.greet(link);
-                }
-            }
-        } else if stalled {
-            self.announce(false, now);
-        }
-    }
-
     /// The first message on every link.
     pub(super) fn greet(&mut self, link: LinkId) {
         let hello = Message::Hello {
@@ -293,7 +198,7 @@ impl SuperNode {
         self.check(waiting, vec![word, member]);
     }
 
-    fn message(&self, about: &About) -> Vec<u8> {
+    pub(super) fn message(&self, about: &About) -> Vec<u8> {
         let mut message = DOMAIN.to_vec();
         message.extend_from_slice(&self.overlay().0);
         postcard::to_extend(about, message).unwrap_or_default()
@@ -308,7 +213,7 @@ impl SuperNode {
         now: Instant,
     ) {
         if failed.is_some() {
-            return self.misbehaved(Offender::SuperNode(from), Offence::Announcement);
+            return self.forged(from, Offence::Announcement, now);
         }
         let node = statement.node;
         let known = self.ring.incarnation(node);
@@ -330,6 +235,13 @@ impl SuperNode {
             self.ring.insert(node, member);
             if !was {
                 self.member_up(node, now);
+                // A stranger may belong to another half: compare at once.
+                if from == node
+                    && matches!(self.state, State::Joined)
+                    && let Some(link) = self.link_to(node)
+                {
+                    self.send_digest(link);
+                }
             }
         }
         self.pass_on(from, node, announcement);
@@ -387,75 +299,9 @@ impl SuperNode {
         self.ring_changed(now);
     }
 
-    fn ring_changed(&mut self, now: Instant) {
+    pub(super) fn ring_changed(&mut self, now: Instant) {
         if matches!(self.state, State::Joined) {
             self.sync_soon(now);
-        }
-    }
-
-    /// A joining node looks whether its table is the one that was sent.
-    fn table_grew(&mut self, now: Instant) {
-        let mine = self.ring.buckets(None);
-        let State::Joining(join) = &mut self.state else {
-            return;
-        };
-        join.moved = now;
-        if join.sources.is_some() {
-            return;
-        }
-        if join.table == Some(mine) {
-            self.fetch_records(now);
-        }
-    }
-
-    /// Says to all that it is a member, or that it leaves.
-    pub(super) fn announce(&mut self, leaving: bool, now: Instant) {
-        if let State::Joining(join) = &mut self.state {
-            if join.announcing {
-                return;
-            }
-            join.announcing = true;
-        }
-        let last = self.announcement.as_ref();
-        let last = last.map_or(0, |last| last.about.incarnation);
-        let about = About {
-            statement: self.config.statement.to_bytes().to_vec(),
-            incarnation: self.wall(now).max(last + 1),
-            leaving,
-            quic: self.config.quic.clone(),
-            url: self.config.url.clone(),
-        };
-        let message = self.message(&about);
-        self.sign(Awaited::Announcement(about), message);
-    }
-
-    pub(super) fn announcement_signed(&mut self, about: About, signature: Signature, now: Instant) {
-        let leaving = about.leaving;
-        let announcement = Announcement { about, signature };
-        self.announcement = Some(announcement.clone());
-        let message = Message::Announcements {
-            announcements: vec![announcement.clone()],
-        };
-        let mut nodes: BTreeSet<NodeId> = self.ring.others().collect();
-        nodes.extend(self.ready.keys());
-        for node in nodes {
-            self.send_peer(node, &message, now);
-        }
-        if leaving {
-            return self.left(now);
-        }
-        let member = Member {
-            announcement,
-            serial: self.config.statement.serial,
-        };
-        self.ring.insert(self.own, member);
-        self.timers.set(now + RENEWED, Timer::Announce);
-        if matches!(self.state, State::Joining(_)) {
-            self.state = State::Joined;
-            self.event(SuperNodeEvent::Joined);
-            self.timers.set(now + super::peers::PROBE, Timer::Probe);
-            self.timers.set(now + ROUND, Timer::Round);
-            self.ring_changed(now);
         }
     }
 
@@ -531,22 +377,7 @@ impl SuperNode {
         for node in revoked.map(|peer| peer.node).collect::<Vec<_>>() {
             self.close_links(node);
         }
+        self.store.revoke(&self.revocations);
         self.associations_revoked(&bytes, now);
-    }
-
-    pub(super) fn left(&mut self, now: Instant) {
-        self.state = State::Left;
-        for link in self.associations.keys().copied().collect::<Vec<_>>() {
-            let why = Denial::Leaving;
-            let super_nodes = self.contacts();
-            self.send_ordinary(link, &FromSuperNode::Refused { why, super_nodes });
-            self.end_association(link, now);
-        }
-        for node in self.ready.keys().copied().collect::<Vec<_>>() {
-            self.close_links(node);
-        }
-        self.dials.clear();
-        self.outbox
-            .push(SuperNodeOutput::Event(SuperNodeEvent::Left));
     }
 }

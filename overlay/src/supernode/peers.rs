@@ -28,6 +28,11 @@ const SUSPECT: Duration = Duration::from_secs(1);
 /// Messages of one super node in a second in the long run, and at once.
 const MESSAGES: (u32, u32) = (4_000, 8_000);
 
+/// After how many forgeries a super node is left alone, for how long, and how many such are remembered.
+const FORGERIES: u32 = 8;
+const BAN: Duration = Duration::from_secs(600);
+const FORGERS: usize = 1_024;
+
 /// A link whose other end is an admitted super node.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -66,7 +71,7 @@ impl SuperNode {
         let Some(node) = certificate.node() else {
             return self.refuse_peer(link, Offence::Role);
         };
-        if node == self.own || self.state.has_left() {
+        if node == self.own || self.state.has_left() || self.is_banned(node, now) {
             return self.outbox.push(SuperNodeOutput::Close(link));
         }
         let peer = Peer {
@@ -289,6 +294,28 @@ impl SuperNode {
         if peer.asked.is_some_and(|asked| peer.heard < asked) {
             self.lose(node, now);
         }
+    }
+
+    /// A super node handed over what it must have known to be forged, for it verifies everything itself. After a few
+    /// times it is left alone: each costs a verification.
+    pub(super) fn forged(&mut self, node: NodeId, how: Offence, now: Instant) {
+        self.misbehaved(Offender::SuperNode(node), how);
+        if self.forgers.len() >= FORGERS && !self.forgers.contains_key(&node) {
+            self.forgers.pop_first();
+        }
+        let (count, last) = self.forgers.entry(node).or_insert((0, now));
+        if now - *last >= BAN {
+            *count = 0;
+        }
+        (*count, *last) = (*count + 1, now);
+        if *count >= FORGERIES {
+            self.close_links(node);
+        }
+    }
+
+    fn is_banned(&self, node: NodeId, now: Instant) -> bool {
+        let forger = self.forgers.get(&node);
+        forger.is_some_and(|(count, last)| *count >= FORGERIES && now - *last < BAN)
     }
 
     pub(super) fn close_links(&mut self, node: NodeId) {

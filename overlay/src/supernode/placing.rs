@@ -1,19 +1,18 @@
 //! Placing: the super node that was asked has all replicas store the record, and waits for a quorum.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::{Certificate, Instance, NodeId, Signature};
+use credential::{Certificate, NodeId};
 use machine::Instant;
 
-use super::store::{Intent, Verdict};
-use super::{Asker, Awaited, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
+use super::store::{Intent, Pen, Verdict};
+use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, Mode, PutOutcome};
 use crate::checks::{record_checks, record_fault};
 use crate::peer::Message;
 use crate::record::owner;
-use crate::{Control, PlaceError, QueryId, Refused, SignedRecord};
+use crate::{PlaceError, Refused, SignedRecord};
 
 /// How long the replicas may take.
 const DEADLINE: Duration = Duration::from_millis(2_000);
@@ -63,6 +62,54 @@ pub(super) enum Origin {
 }
 
 impl SuperNode {
+    /// Verifies a record before the replicas are troubled with it: whoever sends them a forged one is to blame himself.
+    pub(super) fn begin_place(
+        &mut self,
+        asker: Asker,
+        mode: Mode,
+        record: SignedRecord,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        let checks = record_checks(
+            &record,
+            &self.config.anchor,
+            &self.revocations,
+            &self.chains,
+            self.wall(now),
+        )
+        .map_err(Refused::Record)?;
+        if self.checks.len() >= self.config.limits.checks {
+            return Err(Refused::Busy);
+        }
+        let waiting = Waiting::Put {
+            asker,
+            mode,
+            record,
+        };
+        self.check(waiting, checks);
+        Ok(())
+    }
+
+    pub(super) fn put_checked(
+        &mut self,
+        asker: Asker,
+        mode: Mode,
+        record: SignedRecord,
+        failed: Option<usize>,
+        now: Instant,
+    ) {
+        let Some(failed) = failed else {
+            self.chains.learn(&record.certificate);
+            return self.place(asker, mode, record, now);
+        };
+        let fault = record_fault(failed);
+        if let Asker::Ordinary { link, .. } = asker {
+            self.misbehaved_ordinary(link, Offence::Record(fault));
+        }
+        self.placed(asker, 0, PutOutcome::Refused(Refused::Record(fault)));
+    }
+
+    /// Hands a verified record to all its replicas.
     pub(super) fn place(&mut self, asker: Asker, mode: Mode, record: SignedRecord, now: Instant) {
         let replicas = self.ring.replicas(record.control.key);
         if self.placings.len() >= PLACINGS || replicas.is_empty() {
@@ -81,7 +128,7 @@ impl SuperNode {
         self.timers.set(now + DEADLINE, Timer::Placing(number));
         for node in replicas {
             if node == self.own {
-                self.store_record(Origin::Own(number), mode, record.clone(), now);
+                self.place_checked(Origin::Own(number), mode, record.clone(), None, now);
                 continue;
             }
             let message = Message::Place {
@@ -130,7 +177,11 @@ impl SuperNode {
             Refused::Record(fault)
         })?;
         let intent = Intent::Put(mode);
-        if self.store.consider(&record, writer(&record), intent)? == Verdict::Known {
+        if self
+            .store
+            .consider(&record, pen(&record).instance, intent)?
+            == Verdict::Known
+        {
             self.store_answered(origin, PutOutcome::Stored, now);
             return Ok(());
         }
@@ -158,16 +209,14 @@ impl SuperNode {
             Some(failed) => {
                 let fault = record_fault(failed);
                 if let Origin::Peer(node, _) = origin {
-                    self.misbehaved(Offender::SuperNode(node), Offence::Record(fault));
+                    self.forged(node, Offence::Record(fault), now);
                 }
                 Err(Refused::Record(fault))
             }
             // Only now does it count against the owner: a forger can't use up somebody else's rate.
-            None if !self.store.may_write(&record.control.owner, now) => Err(Refused::Rate),
             None => {
                 self.chains.learn(&record.certificate);
-                let writer = writer(&record);
-                self.store.put(record, writer, Intent::Put(mode))
+                self.write(mode, record, now)
             }
         };
         let outcome = match outcome {
@@ -175,6 +224,20 @@ impl SuperNode {
             Err(why) => PutOutcome::Refused(why),
         };
         self.store_answered(origin, outcome, now);
+    }
+
+    fn write(
+        &mut self,
+        mode: Mode,
+        record: SignedRecord,
+        now: Instant,
+    ) -> Result<Verdict, Refused> {
+        let (pen, intent) = (pen(&record), Intent::Put(mode));
+        let verdict = self.store.consider(&record, pen.instance, intent)?;
+        if verdict == Verdict::New && !self.store.may_write(&record.control.owner, now) {
+            return Err(Refused::Rate);
+        }
+        self.store.put(record, pen, intent)
     }
 
     fn store_answered(&mut self, origin: Origin, outcome: PutOutcome, now: Instant) {
@@ -235,49 +298,15 @@ impl SuperNode {
             }),
         }
     }
-
-    /// A record of the super node itself has its signature.
-    pub(super) fn own_record_signed(
-        &mut self,
-        query: QueryId,
-        control: Control,
-        body: Vec<u8>,
-        signature: Signature,
-        now: Instant,
-    ) {
-        let record = SignedRecord {
-            control,
-            body,
-            certificate: self.config.certificate.der().to_vec(),
-            signature,
-        };
-        self.place(Asker::Own(query), Mode::Update, record, now);
-    }
-
-    pub(super) fn sign_own_record(
-        &mut self,
-        query: QueryId,
-        mut control: Control,
-        body: Vec<u8>,
-        now: Instant,
-    ) {
-        control.sequence = self.wall(now).max(self.last_sequence + 1);
-        self.last_sequence = control.sequence;
-        let message = crate::record::message(&control, &body);
-        self.sign(
-            Awaited::Record {
-                query,
-                control,
-                body,
-            },
-            message,
-        );
-    }
 }
 
-/// The device whose certificate a record carries. Its cheap checks have read that certificate before.
-pub(super) fn writer(record: &SignedRecord) -> Instance {
+/// What the store must know of the certificate that a record carries. Its cheap checks have read it before.
+pub(super) fn pen(record: &SignedRecord) -> Pen {
     let certificate = Certificate::read(&record.certificate).ok();
-    let owner = certificate.and_then(|certificate| owner(&certificate));
-    owner.map_or(record.control.instance, |(_, instance)| instance)
+    let instance = certificate.as_ref().and_then(owner);
+    Pen {
+        instance: instance.map_or(record.control.instance, |(_, instance)| instance),
+        serial: certificate.as_ref().map(Certificate::serial),
+        ends: certificate.map_or(0, |certificate| certificate.not_after()),
+    }
 }

@@ -224,8 +224,7 @@ impl SuperNode {
         now: Instant,
     ) {
         if let Some(failed) = failed {
-            let how = Offence::Record(record_fault(failed));
-            self.misbehaved(Offender::SuperNode(from), how);
+            self.forged(from, Offence::Record(record_fault(failed)), now);
         } else {
             self.chains.learn(&record.certificate);
         }

@@ -33,8 +33,6 @@ const BURST: u32 = 4;
 pub(super) struct Association {
     state: Phase,
     heard: Instant,
-    budget: Budget,
-    flooding: bool,
     /// The newest revocation list that it has.
     revocations: u64,
 }
@@ -51,13 +49,21 @@ enum Phase {
         sent: bool,
     },
     /// The user's proof is being verified.
-    Proving(User),
-    Standing(User),
+    Proving(Device),
+    Standing(Device),
 }
 
-/// Whose device it is.
+/// A user with all his devices: what he may use is counted over all of them, wherever they are.
+#[derive(Debug)]
+pub(super) struct User {
+    associations: usize,
+    budget: Budget,
+    flooding: bool,
+}
+
+/// Which device of whom.
 #[derive(Debug, Clone)]
-struct User {
+struct Device {
     uri: String,
     instance: Instance,
     serial: Serial,
@@ -73,8 +79,6 @@ impl SuperNode {
         let association = Association {
             state: Phase::Opened,
             heard: now,
-            budget: Budget::new(),
-            flooding: false,
             revocations: 0,
         };
         self.associations.insert(link, association);
@@ -94,19 +98,23 @@ impl SuperNode {
 
     pub(super) fn association_frame(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
         let overlay = self.overlay();
-        let rate = self.config.limits.requests;
         let Some(association) = self.associations.get_mut(&link) else {
             return;
         };
         association.heard = now;
-        if !association.budget.take(rate, rate * BURST, now) {
-            // Named once a flood: the report must not cost more than the request.
-            if !core::mem::replace(&mut association.flooding, true) {
-                self.misbehaved_ordinary(link, Offence::Flood);
+        if let Phase::Standing(device) = &association.state
+            && let Some(user) = self.users.get_mut(&device.uri)
+        {
+            let rate = self.config.limits.requests;
+            if !user.budget.take(rate, rate * BURST, now) {
+                // Named once a flood: the report must not cost more than the request.
+                if !core::mem::replace(&mut user.flooding, true) {
+                    self.misbehaved_ordinary(link, Offence::Flood);
+                }
+                return self.over_budget(link, bytes);
             }
-            return self.over_budget(link, bytes);
+            user.flooding = false;
         }
-        association.flooding = false;
         let message = match frame::decode::<FromOrdinary>(overlay, bytes) {
             Ok(message) => message,
             Err(fault) => {
@@ -240,7 +248,7 @@ impl SuperNode {
             self.misbehaved_ordinary(link, Offence::Role);
             return self.deny(link, Denial::Certificate, now);
         };
-        let user = User {
+        let user = Device {
             uri: uri.to_string(),
             instance,
             serial: certificate.serial(),
@@ -299,11 +307,15 @@ impl SuperNode {
             return;
         };
         let user = user.clone();
-        let count = self.users.entry(user.uri.clone()).or_default();
-        if *count >= most {
+        let usage = self.users.entry(user.uri.clone()).or_insert(User {
+            associations: 0,
+            budget: Budget::new(),
+            flooding: false,
+        });
+        if usage.associations >= most {
             return self.deny(link, Denial::Busy, now);
         }
-        *count += 1;
+        usage.associations += 1;
         association.state = Phase::Standing(user.clone());
         let behind = association.revocations < self.revocations.number();
         let welcome = FromSuperNode::Welcome {
@@ -344,19 +356,20 @@ impl SuperNode {
         let own = self
             .user(link)
             .is_some_and(|user| user.uri == record.control.owner);
-        let fault = if own {
-            record.check(self.overlay(), self.wall(now)).err()
-        } else {
-            Some(RecordFault::Owner)
-        };
-        if let Some(fault) = fault {
+        if !own {
+            let fault = RecordFault::Owner;
             self.misbehaved_ordinary(link, Offence::Record(fault));
             return self.placed(asker, 0, PutOutcome::Refused(Refused::Record(fault)));
         }
-        self.place(asker, mode, record, now);
+        if let Err(why) = self.begin_place(asker, mode, record, now) {
+            if let Refused::Record(fault) = why {
+                self.misbehaved_ordinary(link, Offence::Record(fault));
+            }
+            self.placed(asker, 0, PutOutcome::Refused(why));
+        }
     }
 
-    fn user(&self, link: LinkId) -> Option<&User> {
+    fn user(&self, link: LinkId) -> Option<&Device> {
         match &self.associations.get(&link)?.state {
             Phase::Standing(user) => Some(user),
             Phase::Opened | Phase::Challenged { .. } | Phase::Proving(_) => None,
@@ -393,9 +406,9 @@ impl SuperNode {
         let Phase::Standing(user) = association.state else {
             return;
         };
-        if let Some(count) = self.users.get_mut(&user.uri) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(usage) = self.users.get_mut(&user.uri) {
+            usage.associations -= 1;
+            if usage.associations == 0 {
                 self.users.remove(&user.uri);
             }
         }

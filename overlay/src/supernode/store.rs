@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::Instance;
+use credential::{Instance, RevocationList, Serial};
 use machine::Instant;
 use sha1::{Digest, Sha1};
 
@@ -39,10 +39,22 @@ pub(super) enum Verdict {
     New,
 }
 
+/// What a record was signed with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pen {
+    /// The device.
+    pub(super) instance: Instance,
+    /// The certificate's number.
+    pub(super) serial: Option<Serial>,
+    /// When the certificate ends; no reader takes the record after that.
+    pub(super) ends: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
     id: SlotId,
     record: SignedRecord,
+    serial: Option<Serial>,
     ends: u64,
     /// Since when the super node is no longer responsible for it.
     foreign: Option<Instant>,
@@ -175,15 +187,15 @@ impl Store {
     pub(super) fn put(
         &mut self,
         record: SignedRecord,
-        writer: Instance,
+        pen: Pen,
         intent: Intent,
     ) -> Result<Verdict, Refused> {
-        let verdict = self.consider(&record, writer, intent)?;
+        let verdict = self.consider(&record, pen.instance, intent)?;
         if verdict == Verdict::Known {
             return Ok(verdict);
         }
         let (id, key) = (slot_id(&record), record.control.key);
-        let mut ends = record.control.ends();
+        let mut ends = record.control.ends().min(pen.ends);
         let old = self.take(id);
         if let Some(old) = &old
             && record.control.removed
@@ -204,6 +216,7 @@ impl Store {
         self.keys.entry(key).or_default().push(Entry {
             id,
             record,
+            serial: pen.serial,
             ends,
             foreign: None,
         });
@@ -237,6 +250,18 @@ impl Store {
                 && owner.is_none_or(|owner| owner == control.owner)
         });
         wanted.map(|entry| entry.record.clone()).collect()
+    }
+
+    /// Drops what was signed with revoked certificates: no reader takes it any more.
+    pub(super) fn revoke(&mut self, revocations: &RevocationList) {
+        let revoked = self.entries().filter(|entry| {
+            entry
+                .serial
+                .is_some_and(|serial| revocations.contains(serial))
+        });
+        for id in revoked.map(|entry| entry.id).collect::<Vec<_>>() {
+            self.take(id);
+        }
     }
 
     /// Drops what has ended, and owners of nothing.

@@ -1,6 +1,14 @@
 //! The overlay in virtual time, with real certificates and signatures.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod abuse;
+mod api;
+mod associating;
+mod attack;
 mod authority;
+mod churn;
 mod node;
+mod raw;
+mod reader;
 mod ring;
 mod world;

@@ -1,6 +1,6 @@
 //! Both machines as hosts of a virtual network, with the cryptography done on the spot.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use credential::{Certificate, NodeId};
@@ -37,7 +37,7 @@ pub(crate) struct Sn {
     dials: BTreeMap<u64, NodeId>,
     actions: VecDeque<Action>,
     /// Connections whose preface has come.
-    open: BTreeMap<ConnectionId, ()>,
+    open: BTreeSet<ConnectionId>,
     /// What this node alters on its way out, if it is evil.
     pub(crate) evil: Option<Evil>,
 }
@@ -50,6 +50,8 @@ pub(crate) type Evil = Box<dyn FnMut(LinkId, Vec<u8>) -> Option<Vec<u8>>>;
 pub(crate) struct Puppet {
     pub(crate) facts: Vec<Fact>,
     pub(crate) actions: VecDeque<Action>,
+    /// What it says first to whoever dials it.
+    pub(crate) greeting: Option<Vec<u8>>,
 }
 
 pub(crate) enum Node {
@@ -163,7 +165,7 @@ impl Sn {
             verifier: Verifier::default(),
             dials: BTreeMap::new(),
             actions: VecDeque::new(),
-            open: BTreeMap::new(),
+            open: BTreeSet::new(),
             evil: None,
         };
         sn.drain(Instant::EPOCH);
@@ -227,11 +229,10 @@ impl Sn {
                 payload,
             } => {
                 let link = LinkId(connection.0);
-                if self.open.contains_key(&connection) {
+                if !self.open.insert(connection) {
                     let frame = payload;
                     SuperNodeInput::Frame { link, frame }
                 } else {
-                    self.open.insert(connection, ());
                     match payload.split_first() {
                         Some((&QUIC, certificate)) => {
                             let dialled_by_other = certificate.first() == Some(&1);
@@ -278,7 +279,20 @@ impl Host for Node {
         match self {
             Self::On(on) => on.handle(fact, now),
             Self::Sn(sn) => sn.handle(fact, now),
-            Self::Puppet(puppet) => puppet.facts.push(fact),
+            Self::Puppet(puppet) => {
+                if let Fact::Opened {
+                    connection,
+                    token: None,
+                } = fact
+                    && let Some(payload) = puppet.greeting.clone()
+                {
+                    puppet.actions.push_back(Action::Send {
+                        connection,
+                        payload,
+                    });
+                }
+                puppet.facts.push(fact);
+            }
         }
     }
 

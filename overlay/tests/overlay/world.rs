@@ -15,23 +15,25 @@ use crate::authority::{Authority, Identity, WALL};
 use crate::node::{Node, On, Puppet, Sn};
 
 pub(crate) struct World {
-    pub(crate) authority: Authority,
+    pub(crate) authority: Rc<Authority>,
     pub(crate) network: Network<Node>,
     pub(crate) super_nodes: Vec<HostId>,
     pub(crate) seed: u8,
-    pub(crate) quick: bool,
     pub(crate) limits: Limits,
     hosts: u8,
 }
 
 impl World {
     pub(crate) fn new(seed: u8) -> Self {
+        Self::of(Rc::new(Authority::new(7)), seed)
+    }
+
+    pub(crate) fn of(authority: Rc<Authority>, seed: u8) -> Self {
         Self {
-            authority: Authority::new(7),
+            authority,
             network: Network::new([seed; 32]),
             super_nodes: Vec::new(),
             seed,
-            quick: false,
             limits: Limits::default(),
             hosts: 0,
         }
@@ -87,9 +89,8 @@ impl World {
         self.add_super_node_as(identity)
     }
 
-    pub(crate) fn add_super_node_as(&mut self, mut identity: Identity) -> HostId {
-        identity.quick = self.quick;
-        let identity = Rc::new(identity);
+    pub(crate) fn add_super_node_as(&mut self, identity: impl Into<Rc<Identity>>) -> HostId {
+        let identity = identity.into();
         let number = self.super_nodes.len();
         let seeds = self.super_nodes.iter().take(2).enumerate();
         let seeds = seeds.map(|(at, &id)| Seed {
@@ -119,14 +120,21 @@ impl World {
     }
 
     /// Starts an ordinary node that knows these super nodes.
-    pub(crate) fn add_ordinary(&mut self, identity: Identity, known: &[usize]) -> HostId {
+    pub(crate) fn add_ordinary(
+        &mut self,
+        identity: impl Into<Rc<Identity>>,
+        known: &[usize],
+    ) -> HostId {
         let urls = known.iter().map(|at| format!("wss://sn{at}/p2psip"));
         self.add_ordinary_by(identity, urls.collect())
     }
 
-    pub(crate) fn add_ordinary_by(&mut self, mut identity: Identity, urls: Vec<String>) -> HostId {
-        identity.quick = self.quick;
-        let identity = Rc::new(identity);
+    pub(crate) fn add_ordinary_by(
+        &mut self,
+        identity: impl Into<Rc<Identity>>,
+        urls: Vec<String>,
+    ) -> HostId {
+        let identity = identity.into();
         let config = OrdinaryConfig {
             anchor: self.authority.anchor.clone(),
             certificate: identity.certificate.clone(),

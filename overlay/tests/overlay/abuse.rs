@@ -1,0 +1,387 @@
+//! Too much of what is allowed, and what hostile super nodes say of the ring.
+
+use std::time::Duration;
+
+use credential::{MemberStatement, Signature};
+use overlay::association::{FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
+use overlay::peer::{Find, Message};
+use overlay::{GetError, Limits, Misbehaviour, Offence, Offender, Refused, SuperNodeEvent, frame};
+
+use crate::authority::{Authority, WALL};
+use crate::raw::node;
+use crate::world::{World, key};
+
+#[test]
+fn a17_r135_quotas_are_per_identity_and_end_with_the_record() {
+    let mut world = World::new(44);
+    world.limits = Limits {
+        owner_records: 5,
+        owner_bytes: 8_000,
+        ..Limits::default()
+    };
+    world.grow(2);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let laptop = world.authority.user("sip:alice@example.org", 2);
+    let bob = world.user("bob", &[0, 1]);
+    let (one, two) = (world.raw_user(&alice, 0), world.raw_user(&laptop, 1));
+    let quota = PutOutcome::Refused(Refused::Quota);
+    for number in 0..8 {
+        let name = key(&format!("junk {number}"));
+        let (raw, who) = if number % 2 == 0 {
+            (one, &alice)
+        } else {
+            (two, &laptop)
+        };
+        let record = world.record(who, name, b"junk", |control| control.lifetime = 60);
+        let expected = if number < 5 {
+            PutOutcome::Stored
+        } else {
+            quota
+        };
+        assert_eq!(world.put(raw, Mode::Update, record), expected, "{number}");
+    }
+    let large = world.record(&alice, key("junk 0"), &[0; 7_000], |_| {});
+    assert_eq!(world.put(one, Mode::Update, large), quota);
+    world.update(bob, key("his own"), b"passes").unwrap();
+    world.network.run_for(Duration::from_secs(90));
+    let record = world.record(&alice, key("junk 9"), b"again", |_| {});
+    assert_eq!(world.put(one, Mode::Update, record), PutOutcome::Stored);
+}
+
+#[test]
+fn r021_the_reserve_is_enforced() {
+    let mut world = World::new(45);
+    world.limits.records = 3;
+    world.grow(1);
+    let alice = world.user("alice", &[0]);
+    for number in 0..3 {
+        world.update(alice, key(&format!("{number}")), b"").unwrap();
+    }
+    assert!(world.update(alice, key("one too many"), b"").is_err());
+    world.update(alice, key("1"), b"replaced").unwrap();
+}
+
+#[test]
+fn a18_forged_writes_use_up_nobodys_rate_and_the_forger_is_left_alone() {
+    let mut world = World::with_super_nodes(46, 3);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let raw = world.raw_user(&alice, 0);
+    let first = world.record(&alice, key("k"), b"first", |_| {});
+    assert_eq!(world.put(raw, Mode::Update, first), PutOutcome::Stored);
+    let evil = world.authority.super_node(node(77));
+    let forger = world.raw_peer(&evil, 1);
+    for number in 0..200 {
+        let mut forged = world.record(&alice, key("k"), b"forged", |control| {
+            control.sequence += number;
+        });
+        forged.signature = Signature([1; 64]);
+        let place = Message::Place {
+            request: number,
+            mode: Mode::Update,
+            record: forged,
+        };
+        let bytes = frame::encode(world.overlay(), &place);
+        world.send_bytes(forger, bytes);
+    }
+    world.network.run_for(Duration::from_secs(1));
+    assert!(world.is_closed(forger), "left alone");
+    let again = world.raw_peer(&evil, 1);
+    assert!(world.is_closed(again), "and not let in again");
+    let second = world.record(&alice, key("k"), b"second", |_| {});
+    assert_eq!(world.put(raw, Mode::Update, second), PutOutcome::Stored);
+}
+
+#[test]
+fn r134_a16_requests_are_limited_per_user_and_others_are_served() {
+    let mut world = World::with_super_nodes(47, 3);
+    let mallory = world.authority.user("sip:mallory@example.org", 1);
+    let alice = world.user("alice", &[0, 1]);
+    let links: Vec<_> = (0..3).map(|_| world.raw_user(&mallory, 0)).collect();
+    for request in 0..1_000 {
+        let get = FromOrdinary::Get {
+            request,
+            key: key("hot"),
+            owner: None,
+            newest: true,
+        };
+        let bytes = frame::encode(world.overlay(), &get);
+        world.send_bytes(links[request as usize % 3], bytes);
+    }
+    assert_eq!(world.get(alice, key("hot")), Err(GetError::NotFound));
+    world.network.run_for(Duration::from_secs(3));
+    let answers = links
+        .iter()
+        .flat_map(|&raw| world.heard::<FromSuperNode>(raw));
+    let busy = answers.filter(|answer| {
+        matches!(
+            answer,
+            FromSuperNode::Records {
+                end: Some(SearchEnd::Busy),
+                ..
+            }
+        )
+    });
+    assert!(busy.count() >= 800, "over all of his links together");
+    let who = Offender::User("sip:mallory@example.org".into());
+    let floods = world
+        .offences()
+        .into_iter()
+        .filter(|offence| *offence == (who.clone(), Offence::Flood));
+    assert!(floods.count() < 10, "named, but not a thousand times");
+}
+
+#[test]
+fn r016_r133_the_holder_answers_the_asker_directly_and_never_learns_who_asked() {
+    let mut world = World::with_super_nodes(48, 12);
+    let alice = world.user("alice", &[0, 1]);
+    let k = key("user location|alice@example.org");
+    world.update(alice, k, b"here").unwrap();
+    // A super node whose table differs asks one that does not keep the record.
+    let asker = world.authority.super_node(node(3));
+    let raw = world.raw_member(&asker, 0);
+    world.network.run_for(Duration::from_secs(2));
+    let stored = |world: &World, at: usize| world.sn(world.super_nodes[at]).machine.stored();
+    let relay = (0..12).find(|&at| {
+        let id = world.sn(world.super_nodes[at]).machine.node();
+        stored(&world, at) == 0
+            && !world
+                .sn(world.super_nodes[0])
+                .machine
+                .replicas(k)
+                .contains(&id)
+    });
+    let relay = relay.expect("somebody does not keep it");
+    let to_relay = world.raw_from(
+        raw.host,
+        &format!("sn{relay}:quic"),
+        crate::node::preface(&asker.certificate, 1),
+    );
+    world.network.run_for(Duration::from_millis(300));
+    world.network.keep_log();
+    let find = Find {
+        asker: node(3),
+        request: 4711,
+        key: k,
+        owner: None,
+        ttl: 2,
+        visited: vec![node(3)],
+    };
+    world.say(to_relay, &Message::Find(find));
+    world.network.run_for(Duration::from_secs(2));
+    let relay = world.super_nodes[relay];
+    let mut answers = 0;
+    for traffic in world.network.take_log() {
+        match postcard::from_bytes(traffic.payload.get(17..).unwrap_or_default()) {
+            Ok(Message::Found { request: 4711, .. }) => {
+                assert_eq!(traffic.to, raw.host, "straight to the asker");
+                assert_ne!(traffic.from, relay, "not back the way it came");
+                answers += 1;
+            }
+            Ok(Message::Find(find)) => assert_eq!(find.asker, node(3)),
+            _ => {}
+        }
+    }
+    assert_eq!(answers, 1);
+
+    // An ordinary node's search carries nothing of him.
+    world.network.keep_log();
+    let bob = world.user("bob", &[5, 6]);
+    world.network.take_log();
+    world.bodies(bob, k).unwrap();
+    let frames = world.network.take_log();
+    let nodes: Vec<_> = world.super_nodes.clone();
+    let between = frames
+        .iter()
+        .filter(|traffic| nodes.contains(&traffic.from) && nodes.contains(&traffic.to));
+    for traffic in between {
+        let bytes = &traffic.payload;
+        assert!(!bytes.windows(3).any(|window| window == b"bob"));
+    }
+}
+
+#[test]
+fn a20_r137_a_search_can_neither_loop_nor_be_prolonged() {
+    let mut world = World::with_super_nodes(49, 3);
+    let evil = world.authority.super_node(node(77));
+    let raw = world.raw_member(&evil, 0);
+    let own = world.sn(world.super_nodes[0]).machine.node();
+    let find = |ttl, visited| {
+        Message::Find(Find {
+            asker: node(77),
+            request: 1,
+            key: key("k"),
+            owner: None,
+            ttl,
+            visited,
+        })
+    };
+    let crafted = [
+        find(200, vec![node(77)]),
+        find(2, vec![own, node(77)]),
+        find(2, vec![node(1), node(2), node(4), node(77)]),
+        find(2, vec![node(1)]),
+        find(2, vec![]),
+    ];
+    for message in crafted {
+        let before = world.offences().len();
+        world.say(raw, &message);
+        assert_eq!(world.offences().len(), before + 1, "{message:?}");
+    }
+    let answered = world.heard::<Message>(raw);
+    assert!(
+        !answered
+            .iter()
+            .any(|answer| matches!(answer, Message::Found { .. }))
+    );
+    world.say(raw, &find(2, vec![node(77)]));
+    let answered = world.heard::<Message>(raw);
+    assert!(
+        answered
+            .iter()
+            .any(|answer| matches!(answer, Message::Found { .. }))
+    );
+}
+
+#[test]
+fn a23_forged_and_old_announcements_change_nothing() {
+    let mut world = World::with_super_nodes(50, 3);
+    let evil = world.authority.super_node(node(77));
+    let raw = world.raw_member(&evil, 0);
+    assert!(world.settle(4) || world.sn(world.super_nodes[0]).machine.members().count() == 4);
+    let victim = world.super_nodes[1];
+    let statement = world.sn(victim).identity.statement.unwrap();
+    let identity = world.sn(victim).identity.clone();
+    let far = WALL + 3_600_000;
+    let forged: Vec<_> = [
+        // The victim leaves, says mallory; the victim moves, says mallory.
+        world.announcement(&evil, |about| {
+            about.statement = statement.to_bytes().to_vec();
+            about.leaving = true;
+        }),
+        world.announcement(&evil, |about| {
+            about.statement = statement.to_bytes().to_vec()
+        }),
+        // The victim said so himself, but will only say so in an hour, or did so days ago.
+        world.announcement(&identity, |about| about.incarnation = far),
+        world.announcement(&world.authority.super_node(node(8)), |about| {
+            about.incarnation -= 72 * 3_600_000;
+        }),
+        // A statement with another key, or garbage in its place.
+        world.announcement(&evil, |about| {
+            let key = evil.certificate.public_key();
+            let statement = MemberStatement { key, ..statement };
+            about.statement = statement.to_bytes().to_vec();
+        }),
+        world.announcement(&evil, |about| about.statement = vec![1; 142]),
+        world.announcement(&evil, |about| about.statement.clear()),
+        world.announcement(&evil, |about| {
+            about.url = "w".repeat(256);
+            about.incarnation += 1;
+        }),
+    ]
+    .into();
+    for announcement in forged {
+        let before = world.offences().len();
+        let announcements = vec![announcement.clone()];
+        world.say(raw, &Message::Announcements { announcements });
+        assert_eq!(
+            world.offences().len(),
+            before + 1,
+            "{:?}",
+            announcement.about
+        );
+    }
+    let others: Vec<_> = world.super_nodes.clone();
+    for node in others {
+        let members: Vec<String> = world
+            .sn(node)
+            .machine
+            .members()
+            .map(|(_, url)| url.to_owned())
+            .collect();
+        assert!(
+            members.contains(&"wss://sn1/p2psip".to_owned()),
+            "{members:?}"
+        );
+    }
+}
+
+#[test]
+fn a23_nobody_is_lost_by_hearsay() {
+    let mut world = World::with_super_nodes(51, 4);
+    let evil = world.authority.super_node(node(77));
+    let raw = world.raw_peer(&evil, 0);
+    for incarnation in 0..3_000 {
+        // Whatever life of the victim it names, and however often.
+        let node = world.sn(world.super_nodes[1]).machine.node();
+        let lost = Message::Lost {
+            node,
+            incarnation: WALL + incarnation,
+        };
+        let bytes = frame::encode(world.overlay(), &lost);
+        world.send_bytes(raw, bytes);
+    }
+    world.network.run_for(Duration::from_secs(10));
+    for &node in &world.super_nodes {
+        assert_eq!(world.sn(node).machine.members().count(), 4);
+        let lost = world.sn(node).events.iter();
+        let lost = lost.filter(|event| matches!(event, SuperNodeEvent::MemberLost(_)));
+        assert_eq!(lost.count(), 0);
+    }
+}
+
+#[test]
+fn revoked_credentials_stop_counting_at_once() {
+    let mut world = World::with_super_nodes(52, 4);
+    let alice = world.user("alice", &[0, 1]);
+    let bob = world.user("bob", &[0, 1]);
+    let revoked_user = world.on(alice).identity.certificate.serial();
+    let victim = world.super_nodes[1];
+    let revoked_node = world.sn(victim).identity.certificate.serial();
+    world.update(alice, key("k"), b"").unwrap();
+    let list = world.authority.revoke(1, vec![revoked_user, revoked_node]);
+    let first = world.super_nodes[3];
+    world.network.with(first, |node, now| {
+        if let crate::node::Node::Sn(sn) = node {
+            let input = overlay::SuperNodeInput::Revocations(list);
+            machine::Machine::handle_input(&mut sn.machine, input, now);
+            sn.drain(now);
+        }
+    });
+    world.network.run_for(Duration::from_secs(3));
+    assert_eq!(world.on(alice).machine.associations().count(), 0);
+    let told = world
+        .on(alice)
+        .events
+        .contains(&overlay::OrdinaryEvent::CredentialExpired);
+    assert!(told, "{:?}", world.on(alice).events);
+    for at in [0, 2, 3] {
+        assert_eq!(world.sn(world.super_nodes[at]).machine.members().count(), 3);
+    }
+    assert!(world.associated(bob, 2), "elsewhere");
+    let node = world.sn(victim).machine.node();
+    assert!(
+        world
+            .on(bob)
+            .machine
+            .associations()
+            .all(|(_, other, _)| other != node)
+    );
+    assert_eq!(world.get(bob, key("k")), Err(GetError::NotFound));
+    assert!(
+        world
+            .complaints(bob)
+            .iter()
+            .all(|(_, how)| *how == Misbehaviour::Certificate)
+    );
+
+    // A list that the authority did not sign is no list.
+    let forged = Authority::new(7).revoke(2, vec![world.on(bob).identity.certificate.serial()]);
+    let evil = world.authority.super_node(crate::raw::node(77));
+    let raw = world.raw_peer(&evil, 0);
+    let list = forged.to_bytes();
+    world.say(raw, &Message::Revocations { list });
+    let offences = world.offences();
+    assert!(offences.iter().any(|(_, how)| *how == Offence::Revocations));
+    assert_eq!(world.on(bob).machine.associations().count(), 2);
+}
