@@ -362,6 +362,7 @@ impl Machine for UserAgent {
                     secure,
                 });
                 self.flows_changed(now);
+                self.respond_again();
                 self.resume(now);
             }
             Input::FlowDown { flow } => {

@@ -175,7 +175,7 @@ impl Edge {
             }
         };
         if !message.is_request() {
-            return self.receive_response(&message, actions);
+            return self.receive_response(source, message, actions);
         }
         let refused = self.receive_request(source, &message, actions);
         if let Err(refusal) = refused
@@ -202,9 +202,23 @@ impl Edge {
 
     fn receive_response(
         &self,
-        message: &Message,
+        source: Source,
+        message: Message,
         actions: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
+        let named = message
+            .via()
+            .and_then(|via| NodeId::from_host(via.sent_by).ok());
+        if let Some(node) = named
+            && node != self.node
+            && matches!(source, Source::Flow(_))
+        {
+            // The request came by a super node that its receiver has lost since; that one checks the token.
+            let message = message.into_bytes();
+            actions.push(Action::ToSuperNode { node, message });
+            return Ok(());
+        }
+        let message = &message;
         let back = self.own_via(message).ok_or(Refusal::StrayResponse)?;
         // A response for this node alone would be to a request that it never sends.
         if message.list(Name::Via).nth(1).is_none() {

@@ -242,6 +242,11 @@ impl Server {
         matches!(self.state, ServerState::Proceeding | ServerState::Completed)
     }
 
+    /// Whether the other side still waits for a response.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.state != ServerState::Confirmed
+    }
+
     /// An ACK with the transaction's branch came, which belongs to a refusal. False if there was none.
     pub(crate) fn acknowledge(&mut self, now: Instant) -> bool {
         if self.kind != Kind::Invite || self.state != ServerState::Completed {

@@ -214,6 +214,8 @@ impl Repeat {
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: String,
+    /// With this user agent's Contact, as it is when the response is sent.
+    pub(super) contact: bool,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
 }
@@ -223,6 +225,7 @@ impl Reply {
         Self {
             status,
             headers: String::new(),
+            contact: false,
             content_type: "",
             body: Vec::new(),
         }
@@ -232,6 +235,11 @@ impl Reply {
         for part in [name, ": ", value, "\r\n"] {
             self.headers.push_str(part);
         }
+        self
+    }
+
+    pub(super) fn contact(mut self) -> Self {
+        self.contact = true;
         self
     }
 

@@ -43,7 +43,7 @@ impl UserAgent {
             invitation.rseq = rseq;
             invitation.repeat = Some(Repeat::new(now));
         }
-        let mut reply = self.describing(180);
+        let mut reply = describing(180);
         if reliable {
             let mut number = String::new();
             let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{rseq}"));
@@ -54,7 +54,7 @@ impl UserAgent {
 
     /// Answers an incoming call, or the peer's offer to renegotiate.
     pub fn answer(&mut self, call: CallId, sdp: String, now: Instant) {
-        let mut reply = self.describing(200);
+        let mut reply = describing(200);
         reply.content_type = sdp::MEDIA_TYPE;
         reply.body = sdp.as_bytes().to_vec();
         let Some(found) = self.calls.get_mut(&call) else {
@@ -112,15 +112,6 @@ impl UserAgent {
         {
             self.refuse(id, &Reply::new(status), reason, false, now);
         }
-    }
-
-    /// A response with what the peer needs to know of this device.
-    fn describing(&self, status: u16) -> Reply {
-        Reply::new(status)
-            .header("Contact", &self.contact())
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED)
-            .header("Recv-Info", "trickle-ice")
     }
 
     /// Answers the invitation by every path it came by, and remembers the answer for paths to come.
@@ -462,6 +453,15 @@ impl UserAgent {
             }
         }
     }
+}
+
+/// A response with what the peer needs to know of this device.
+fn describing(status: u16) -> Reply {
+    Reply::new(status)
+        .contact()
+        .header("Allow", ALLOW)
+        .header("Supported", SUPPORTED)
+        .header("Recv-Info", "trickle-ice")
 }
 
 /// Says whether an INVITE brings an offer that can be read.

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use credential::NodeId;
 use machine::Instant;
 
 use super::call::{Phase, Reply};
@@ -21,7 +22,10 @@ pub(super) struct ServerEntry {
     pub(super) machine: Server,
     pub(super) request: Message,
     pub(super) flow: FlowId,
-    pub(super) last: Option<Vec<u8>>,
+    /// The super node at the flow's other end.
+    node: NodeId,
+    /// The last response, and the To tag that it has.
+    last: Option<(Reply, String)>,
     pub(super) call: Option<CallId>,
 }
 
@@ -115,22 +119,13 @@ impl UserAgent {
     ) -> Option<Misbehaviour> {
         let reply = match message.method() {
             Method::Invite => return self.receive_invite(flow, message, now),
-            Method::Options => self.capabilities(),
+            Method::Options => capabilities(),
             Method::Bye | Method::Prack | Method::Info | Method::Update => Reply::new(481),
             Method::Ack | Method::Cancel => return None,
             Method::Register | Method::Other => Reply::new(405).header("Allow", ALLOW),
         };
         self.answer_once(flow, &message, &reply);
         None
-    }
-
-    fn capabilities(&self) -> Reply {
-        Reply::new(200)
-            .header("Allow", ALLOW)
-            .header("Supported", SUPPORTED)
-            .header("Recv-Info", "trickle-ice")
-            .header("Accept", sdp::MEDIA_TYPE)
-            .header("Contact", &self.contact())
     }
 
     /// The call and the dialog of a request with both tags.
@@ -172,7 +167,7 @@ impl UserAgent {
             Method::Prack => self.receive_prack(id, message),
             Method::Info => self.receive_info(id, at, message),
             Method::Update => self.receive_update(id, at, message),
-            Method::Options => self.capabilities(),
+            Method::Options => capabilities(),
             Method::Invite | Method::Ack | Method::Cancel | Method::Register | Method::Other => {
                 Reply::new(405).header("Allow", ALLOW)
             }
@@ -265,7 +260,7 @@ impl UserAgent {
         {
             dialog.refresh(message);
         }
-        Reply::new(200).header("Contact", &self.contact())
+        Reply::new(200).contact()
     }
 
     /// Answers a request without keeping anything.
@@ -277,9 +272,16 @@ impl UserAgent {
             Some(tag) => tag,
             None => self.word(),
         };
-        let composer = Composer::response(request, reply.status, &tag).raw(&reply.headers);
-        let message = composer.body(reply.content_type, &reply.body);
+        let message = self.written(request, reply, &tag);
         self.outbox.push(Output::Send { flow, message });
+    }
+
+    fn written(&self, request: &Message, reply: &Reply, tag: &str) -> Vec<u8> {
+        let mut composer = Composer::response(request, reply.status, tag).raw(&reply.headers);
+        if reply.contact {
+            composer = composer.header("Contact", &self.contact());
+        }
+        composer.body(reply.content_type, &reply.body)
     }
 
     /// The tag of the call that a request without To tag (a CANCEL) belongs to.
@@ -293,7 +295,9 @@ impl UserAgent {
     /// Opens the server transaction of an INVITE; the key names it.
     pub(super) fn open(&mut self, flow: FlowId, request: Message, call: CallId) -> String {
         let key = server_key(&request);
+        let node = self.flows.iter().find(|one| one.id == flow);
         let entry = ServerEntry {
+            node: node.map_or(NodeId([0; 20]), |one| one.node),
             machine: Server::new(Kind::Invite, true),
             request,
             flow,
@@ -312,25 +316,51 @@ impl UserAgent {
         if !entry.machine.respond(reply.status, now) {
             return;
         }
-        let composer = Composer::response(&entry.request, reply.status, tag).raw(&reply.headers);
-        let message = composer.body(reply.content_type, &reply.body);
-        entry.last = Some(message.clone());
-        let flow = entry.flow;
-        if self.flows.iter().any(|one| one.id == flow) {
+        entry.last = Some((reply.clone(), tag.into()));
+        self.send_last(key);
+    }
+
+    /// Sends a transaction's last response, again or for the first time.
+    fn send_last(&mut self, key: &str) {
+        let flow = self.flow_back(key);
+        if let Some(entry) = self.servers.get(key)
+            && let (Some(flow), Some((reply, tag))) = (flow, &entry.last)
+        {
+            let message = self.written(&entry.request, reply, tag);
             self.outbox.push(Output::Send { flow, message });
+        }
+    }
+
+    /// The flow for a response: the one that the request came by; when that is gone, another to the same super node, or
+    /// any at all, whose super node hands it on to the one in the topmost Via.
+    fn flow_back(&mut self, key: &str) -> Option<FlowId> {
+        let entry = self.servers.get_mut(key)?;
+        let same = self.flows.iter().find(|flow| flow.id == entry.flow);
+        let near = || self.flows.iter().find(|flow| flow.node == entry.node);
+        let flow = same.or_else(near).or_else(|| self.flows.first())?;
+        (entry.flow, entry.node) = (flow.id, flow.node);
+        Some(flow.id)
+    }
+
+    /// A flow came up: responses whose flow was lost are sent again.
+    pub(super) fn respond_again(&mut self) {
+        let lost = self.servers.iter().filter(|(_, entry)| {
+            self.flows.iter().all(|flow| flow.id != entry.flow) && entry.machine.is_awaited()
+        });
+        let lost: Vec<_> = lost.map(|(key, _)| key.clone()).collect();
+        for key in lost {
+            self.send_last(&key);
         }
     }
 
     /// A copy of an INVITE in a transaction that is open: repeats what was answered.
     fn receive_again(&mut self, message: &Message) -> bool {
-        let Some(entry) = self.servers.get(&server_key(message)) else {
+        let key = server_key(message);
+        let Some(entry) = self.servers.get(&key) else {
             return false;
         };
-        if entry.machine.receive_again()
-            && let Some(last) = &entry.last
-        {
-            let (flow, message) = (entry.flow, last.clone());
-            self.outbox.push(Output::Send { flow, message });
+        if entry.machine.receive_again() {
+            self.send_last(&key);
         }
         true
     }
@@ -338,19 +368,29 @@ impl UserAgent {
     pub(super) fn server_timeouts(&mut self, now: Instant) {
         let mut again = Vec::new();
         self.servers
-            .retain(|_, entry| match entry.machine.handle_timeout(now) {
+            .retain(|key, entry| match entry.machine.handle_timeout(now) {
                 Some(Due::Again) => {
-                    again.extend(entry.last.clone().map(|last| (entry.flow, last)));
+                    again.push(key.clone());
                     true
                 }
                 None => true,
                 // Nobody acknowledged a refusal: there is nothing to be done about it.
                 Some(Due::Over | Due::TimedOut) => false,
             });
-        for (flow, message) in again {
-            self.outbox.push(Output::Send { flow, message });
+        for key in again {
+            self.send_last(&key);
         }
     }
+}
+
+/// What this user agent understands.
+fn capabilities() -> Reply {
+    Reply::new(200)
+        .header("Allow", ALLOW)
+        .header("Supported", SUPPORTED)
+        .header("Recv-Info", "trickle-ice")
+        .header("Accept", sdp::MEDIA_TYPE)
+        .contact()
 }
 
 /// Names a server transaction (RFC 3261, section 17.2.3); an INVITE's also serves its ACK and CANCEL.

@@ -155,6 +155,36 @@ fn r011_any_super_node_dies_and_hanging_up_still_ends_both_sides() {
 }
 
 #[test]
+fn r011_callee_changes_his_network_while_the_phone_rings() {
+    for refused in [false, true] {
+        let (mut net, alice, bob) = two();
+        net.call(alice, &[bob]);
+        net.run(100);
+        let taken = incoming(&net.events(bob));
+        net.with(bob, |ua, now| ua.ring(taken, now));
+        net.run(200);
+        net.cut(bob, 3);
+        net.cut(bob, 4);
+        net.events(alice);
+        if refused {
+            net.with(bob, |ua, now| ua.decline(taken, now));
+        } else {
+            answer(&mut net, bob, taken);
+        }
+        net.run(1000);
+        net.connect(bob, 2);
+        net.connect(bob, 1);
+        net.run(4000);
+        if refused {
+            assert_eq!(ended(&net.events(alice)), Some((EndReason::Declined, true)));
+        } else {
+            assert!(is_answered(&net.events(alice)));
+            assert_eq!(net.events(bob), [Event::Established { call: taken }]);
+        }
+    }
+}
+
+#[test]
 fn r011_peer_tells_of_his_new_super_nodes() {
     let (mut net, [(alice, call), (bob, _)]) = established();
     net.cut(bob, 3);

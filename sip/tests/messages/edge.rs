@@ -290,6 +290,28 @@ fn r011_unreachable_super_node_answers_503() {
     assert_eq!(actions, [], "no answer to an ACK or a response");
 }
 
+#[test]
+fn r011_response_by_another_super_node_is_handed_to_the_one_in_its_via() {
+    let (_, mut three, _, arrived) = through();
+    let mut four = Edge::new(node(4), [4; 16]);
+    four.flow_up(BOB, "sip:bob@example.org", Instance([2; 16]), true);
+    let (result, actions) = receive(&mut four, Source::Flow(BOB), &response(&arrived, "200 OK"));
+    assert_eq!(result, Ok(()));
+    let [Action::ToSuperNode { node: to, .. }] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(*to, node(3));
+    let handed = text(&actions[0]);
+    assert_eq!(
+        refused(&mut four, Source::SuperNode(node(1)), &handed),
+        (Refusal::StrayResponse, None),
+        "once"
+    );
+    let (result, actions) = receive(&mut three, Source::SuperNode(node(4)), &handed);
+    assert_eq!(result, Ok(()));
+    assert!(matches!(&actions[..], [Action::ToSuperNode { node: to, .. }] if *to == node(1)));
+}
+
 /// A response reaches a flow only with a token that this node wrote for this very request.
 #[test]
 fn a10_tokens_cannot_be_forged_moved_or_replayed() {
