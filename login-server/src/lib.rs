@@ -45,4 +45,4 @@ pub use bootstrap::{BootstrapConfig, BootstrapServer, RootFault};
 pub use clock::Clock;
 pub use config::{ConfigFault, Lifetimes, Limits, LoginConfig};
 pub use http::Body;
-pub use login::{LoginServer, OpenError, StorageError};
+pub use login::{AccountError, LoginServer, OpenError, StorageError};

@@ -29,7 +29,7 @@ mod sign_in;
 pub(crate) mod tests;
 mod trouble;
 
-pub use error::{OpenError, StorageError};
+pub use error::{AccountError, OpenError, StorageError};
 
 use trouble::{Trouble, retry_after};
 

@@ -67,7 +67,7 @@ impl LoginServer {
         }
         if complaints.is_empty() {
             match self
-                .replace_password(fields.first("current"), new, owner, now)
+                .replace_password(&session.hash(), fields.first("current"), new, owner, now)
                 .await
             {
                 Ok(true) => {}
@@ -108,12 +108,14 @@ impl LoginServer {
     /// Whether the old password was right and the new one is in force.
     async fn replace_password(
         &self,
+        session: &str,
         old: &str,
         new: &str,
         owner: &str,
         now: u64,
     ) -> Result<bool, Trouble> {
-        self.limit(Class::Account, owner, self.config.limits.account, now)?;
+        // by session: strangers who try this account's password don't count here
+        self.limit(Class::Account, session, self.config.limits.account, now)?;
         if !self.try_password(owner, old).await? {
             return Ok(false);
         }

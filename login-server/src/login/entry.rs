@@ -23,6 +23,12 @@ impl Entry<'_> {
         self.request.as_ref().map(Authorization::query)
     }
 
+    /// Whether a page would rather have an account made.
+    pub(super) fn prefers_to_create(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.create)
+            && self.call.path == "/authorize"
+    }
+
     fn redirect(&self) -> Option<&Origin> {
         self.request.as_ref().map(|request| &request.redirect)
     }
@@ -84,6 +90,22 @@ impl LoginServer {
         };
         self.hand(
             http::page(status, page::create(&view), entry.redirect()),
+            &entry.session,
+        )
+    }
+
+    pub(super) fn no_registration(&self, entry: &Entry<'_>) -> Response<Body> {
+        let sentence = "The operator of this network makes its accounts. Ask there for one.";
+        let sign_in = entry
+            .query()
+            .map_or_else(|| "/sign-in".into(), |query| format!("/sign-in?{query}"));
+        let contents = page::notice(
+            "No new accounts here",
+            &[sentence],
+            Some((&sign_in, "Sign in")),
+        );
+        self.hand(
+            http::page(StatusCode::FORBIDDEN, contents, None),
             &entry.session,
         )
     }

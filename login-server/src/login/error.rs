@@ -47,3 +47,31 @@ impl fmt::Display for StorageError {
 }
 
 impl std::error::Error for StorageError {}
+
+/// Why the operator can't make an account.
+#[derive(Debug)]
+pub enum AccountError {
+    /// The name can't be had; the sentence says why.
+    Name(&'static str),
+    /// The password can't be had; the sentence says why.
+    Password(&'static str),
+    /// Somebody has the name.
+    Taken,
+    /// Too many passwords are being hashed.
+    Busy,
+    /// The database can't keep it.
+    Storage(StorageError),
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(sentence) | Self::Password(sentence) => f.write_str(sentence),
+            Self::Taken => f.write_str("Somebody has this name already."),
+            Self::Busy => f.write_str("Too many people are signing in right now."),
+            Self::Storage(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AccountError {}

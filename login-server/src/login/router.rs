@@ -130,6 +130,10 @@ impl LoginServer {
             request,
             now,
         };
+        let creates = call.path == "/create-account" || (is_get(call) && entry.prefers_to_create());
+        if creates && !self.config.open_registration {
+            return Ok(self.no_registration(&entry));
+        }
         match (call.path.as_str(), is_get(call), &entry.request) {
             ("/cancel", _, Some(request)) => Ok(http::see_other(&request.denied(&self.origin))),
             ("/authorize", true, Some(request)) => match entry.session.owner() {

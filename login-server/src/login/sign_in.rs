@@ -4,10 +4,11 @@ use hyper::{Response, StatusCode, header};
 
 use super::entry::Entry;
 use super::session::{self, Known, Session};
-use super::{LoginServer, Trouble, retry_after};
+use super::{AccountError, LoginServer, Trouble, retry_after};
 use crate::http::{self, Body};
 use crate::limit::{Class, address};
 use crate::page::Complaint;
+use crate::password::Busy;
 use crate::store::NameTaken;
 use crate::{name, password};
 
@@ -81,13 +82,6 @@ impl LoginServer {
         let typed = entry.fields.first("name");
         let unhappy =
             |complaints: &[Complaint], status| self.show_create(entry, typed, complaints, status);
-        if !self.config.open_registration {
-            let complaint = Complaint::new(
-                "",
-                "The operator of this network makes its accounts. Ask for one.",
-            );
-            return Ok(unhappy(&[complaint], StatusCode::FORBIDDEN));
-        }
         let name = name::tidy(typed, &self.config.domain);
         let password = entry.fields.first("password");
         let mut complaints = Vec::new();
@@ -141,6 +135,28 @@ impl LoginServer {
                 );
                 Ok(unhappy(&[complaint], StatusCode::CONFLICT))
             }
+        }
+    }
+
+    /// Makes an account, as the operator does it: no limit counts.
+    ///
+    /// # Errors
+    /// The name or the password can't be had, or the database can't keep it.
+    pub async fn create_user(&self, name: &str, password: &str) -> Result<(), AccountError> {
+        let name = name::tidy(name, &self.config.domain);
+        name::check(&name).map_err(|fault| AccountError::Name(fault.sentence()))?;
+        password::check(password, &name)
+            .map_err(|fault| AccountError::Password(fault.sentence()))?;
+        let hash = self
+            .passwords
+            .hash(password.into())
+            .await
+            .map_err(|Busy| AccountError::Busy)?;
+        let now = self.clock.now() as i64;
+        match self.store.create_user(&name, &hash, now).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(NameTaken)) => Err(AccountError::Taken),
+            Err(error) => Err(AccountError::Storage(error.into())),
         }
     }
 

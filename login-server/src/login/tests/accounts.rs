@@ -35,6 +35,54 @@ async fn names_that_are_taken_or_not_allowed_are_refused_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn an_operator_may_make_the_accounts() {
+    let stage = Stage::with(|config| config.open_registration = false).await;
+    let (mut browser, device) = (stage.browser(), Device::new());
+    let sign_in = browser.get("/sign-in").await;
+    assert!(!sign_in.text.contains("Create an account"));
+    for address in [
+        "/create-account",
+        &device.authorize_but("prompt", Some("create")),
+    ] {
+        let answer = browser.get(address).await;
+        assert_eq!(answer.status, 403);
+        assert!(
+            answer
+                .text
+                .contains("The operator of this network makes its accounts.")
+        );
+    }
+    let fields = [
+        ("name", "bob"),
+        ("password", PASSWORD),
+        ("repeat", PASSWORD),
+    ];
+    assert_eq!(
+        browser
+            .submit("/create-account", &sign_in, &fields)
+            .await
+            .status,
+        403
+    );
+
+    stage.server.create_user("Bob", PASSWORD).await.unwrap();
+    let answer = browser.submit("/sign-in", &sign_in, &fields[..2]).await;
+    assert_eq!(answer.location(), "/account");
+    for (name, password, sentence) in [
+        ("bob", PASSWORD, "Somebody has this name already."),
+        (
+            "root",
+            PASSWORD,
+            "This name is kept for the people who run the network. Choose another one.",
+        ),
+        ("carol", "short", "A password has at least 10 characters."),
+    ] {
+        let error = stage.server.create_user(name, password).await.unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+    }
+}
+
+#[tokio::test]
 async fn weak_and_mistyped_passwords_are_refused_with_a_sentence() {
     let stage = Stage::new().await;
     let mut browser = stage.browser();
