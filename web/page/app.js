@@ -51,6 +51,7 @@ function draw() {
   mark(body, 'data-call', call?.state ?? null);
   mark(body, 'data-direction', call?.direction ?? null);
   mark(body, 'data-end', call?.end?.code ?? null);
+  if (line.tabbed) mark(body, 'data-associations', '0');
   for (const part of document.querySelectorAll('[data-in]')) {
     if (part instanceof HTMLElement) show(part, (part.dataset.in ?? '').split(' ').includes(view));
   }
@@ -69,6 +70,7 @@ function drawBanner() {
   const lost = tabbed ? 'problem.other-tab' : line.live && state === 'reconnecting' ? 'call.reconnecting' : phoneIsLost() ? 'reconnecting' : '';
   show(element('banner'), lost !== '');
   show(button('use-here'), tabbed);
+  mark(element('banner'), 'data-still', tabbed ? '' : null);
   write(element('banner-text'), lost && say(lost));
 }
 
@@ -81,6 +83,7 @@ function moveFocus(to, from) {
   else if (to === 'ended') element('ended').focus();
   // On a touch screen the focus would open the keyboard over half of the page.
   else if (to === 'home' && from !== '' && !matchMedia('(pointer: coarse)').matches && !line.live) byId('dial', HTMLInputElement).focus({ preventScroll: true });
+  else if (to === 'welcome' && from !== '') button('sign-in').focus();
   else if (to === 'waiting' && from !== '') announce(say('waiting.signingIn'));
 }
 

@@ -61,6 +61,7 @@ export class Line extends EventTarget {
   /** @param {string} uri @param {boolean} video */
   dial(uri, video) {
     if (this.live) return;
+    if (this.tabbed) return toast.problem('other-tab');
     this.video = video;
     try {
       this.take(this.phone.call(uri, { audio: constraints('microphone'), video: video && constraints('camera') }));
