@@ -22,6 +22,7 @@ usage: cargo xtask <command>
   test [PART..]     run every check, or only the named parts:
                     fmt layers clippy unit web browser
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
+  bench call [-n N] how long a caller waits, beside JsSIP with Kamailio on this machine
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ["web"] => web::build().map(|_| ()),
         ["test", parts @ ..] => test::run(parts),
         ["bench", "size"] => bench::size(),
+        ["bench", "call", rest @ ..] => bench::call(rest),
         ["help" | "--help" | "-h"] | [] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

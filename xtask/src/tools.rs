@@ -10,7 +10,6 @@ const PACKAGES: &[(&[&str], &str)] = &[
     (&["chromium", "google-chrome"], "chromium"),
     (&["chromedriver"], "chromium-driver"),
     (&["firefox-esr", "firefox"], "firefox-esr"),
-    (&["wasm-opt"], "binaryen"),
 ];
 
 /// Makes sure that the browsers and their drivers are there; returns the path of geckodriver.
@@ -28,7 +27,7 @@ pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
                 .iter()
                 .all(|program| shell::find(program).is_none())
         })
-        .map(|(_, package)| *package)
+        .flat_map(|(_, packages)| packages.split(' '))
         .collect();
     if missing.is_empty() {
         return Ok(());

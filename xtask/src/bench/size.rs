@@ -64,7 +64,7 @@ fn crates() -> Result<()> {
 }
 
 /// Bundles JsSIP as its users do; its package holds no bundle of its own.
-fn jssip() -> Result<PathBuf> {
+pub(super) fn jssip() -> Result<PathBuf> {
     let modules = packages::install(&[packages::JSSIP, "esbuild@0.27"])?;
     let bundle = modules.with_file_name("jssip.min.js");
     let entry = modules.with_file_name("entry.js");

@@ -1,0 +1,196 @@
+// Times calls between two pages of one Chromium, with Partyline and with JsSIP by turns.
+//
+//   node call.mjs '{ "modules": .., "chromium": .., "calls": 9, "pages": [caller, callee], "jssip": file, "kamailio": url }'
+//
+// Prints one line of JSON per sample: { who, load?, ringing?, answer?, media? }, all in milliseconds. The times of a
+// call start at the caller's click and are read from the caller's clock; the other side answers at once by itself.
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const config = JSON.parse(process.argv[2]);
+const puppeteer = createRequire(`${config.modules}/`)('puppeteer-core');
+const sleep = (time) => new Promise((done) => setTimeout(done, time));
+
+/** In every page: keeps the peer connections, so that the first packet can be timed. */
+function instrument() {
+  const peers = [];
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(...values) {
+      super(...values);
+      peers.push(this);
+    }
+  };
+  window.bench = {
+    /** Resolves at the first inbound RTP packet of any connection. */
+    async media() {
+      for (;;) {
+        for (const peer of peers) {
+          if (peer.connectionState === 'closed') continue;
+          for (const entry of (await peer.getStats()).values()) {
+            if (entry.type === 'inbound-rtp' && entry.kind === 'audio' && entry.packetsReceived > 0) return performance.now();
+          }
+        }
+        await new Promise((done) => setTimeout(done, 3));
+      }
+    },
+    /** Forgets the connections of earlier calls. */
+    forget() {
+      for (let at = peers.length - 1; at >= 0; at -= 1) if (peers[at].connectionState === 'closed') peers.splice(at, 1);
+    },
+    /** Resolves when an attribute of body has one of these values. */
+    when(name, ...values) {
+      return new Promise((done) => {
+        const look = () => {
+          if (!values.includes(document.body.dataset[name] ?? '')) return;
+          observer.disconnect();
+          done(performance.now());
+        };
+        const observer = new MutationObserver(look);
+        observer.observe(document.body, { attributes: true });
+        look();
+      });
+    },
+  };
+}
+
+async function open(browser, address) {
+  const context = await browser.createBrowserContext();
+  await context.overridePermissions(new URL(address).origin, ['microphone']);
+  const page = await context.newPage();
+  await page.evaluateOnNewDocument(instrument);
+  await page.goto(address);
+  return page;
+}
+
+/** Partyline's own page, used as a person uses it. */
+const partyline = {
+  name: 'partyline',
+  async prepare(page) {
+    await page.evaluate(() => bench.when('state', 'signed-out', 'ready'));
+    if (await page.evaluate(() => document.body.dataset.state) === 'signed-out') await page.click('#guest');
+    await page.evaluate(() => bench.when('associations', '2'));
+    return (await page.evaluate(() => document.body.dataset.identity)).replace('sip:', '');
+  },
+  async load(page) {
+    await page.reload();
+    return page.evaluate(() => bench.when('state', 'ready'));
+  },
+  answer(page) {
+    return page.evaluate(() => {
+      void bench.when('state', 'ringing').then(() => document.querySelector('#answer-audio').click());
+    });
+  },
+  call(page, target) {
+    return page.evaluate(async (address) => {
+      bench.forget();
+      const field = document.querySelector('#dial');
+      field.focus();
+      field.value = address;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+      await new Promise((done) => setTimeout(done, 500));
+      const start = performance.now();
+      document.querySelector('#call-audio').click();
+      const [ringing, answer, media] = await Promise.all([
+        bench.when('call', 'ringing', 'connecting', 'in-call'), bench.when('call', 'connecting', 'in-call'), bench.media(),
+      ]);
+      return { ringing: ringing - start, answer: answer - start, media: media - start };
+    }, target);
+  },
+  async end(caller, callee) {
+    await caller.evaluate(() => document.querySelector('#hang-up').click());
+    for (const page of [caller, callee]) {
+      await page.evaluate(async () => {
+        await bench.when('state', 'ended');
+        document.querySelector('#ended-close').click();
+        await bench.when('state', 'ready');
+      });
+    }
+  },
+};
+
+/** A page that does nothing but hold a JsSIP user agent. */
+const jssip = {
+  name: 'jssip',
+  async prepare(page) {
+    await page.evaluate(() => bench.when('state', 'ready'));
+    return page.evaluate(() => window.address);
+  },
+  async load(page) {
+    await page.reload();
+    return page.evaluate(() => bench.when('state', 'ready'));
+  },
+  answer: (page) => page.evaluate(() => { window.auto = true; }),
+  call(page, target) {
+    return page.evaluate(async (address) => {
+      bench.forget();
+      const start = performance.now();
+      const session = window.ua.call(address, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+      const on = (event) => new Promise((done) => session.once(event, () => done(performance.now())));
+      const [ringing, answer, media] = await Promise.all([on('progress'), on('accepted'), bench.media()]);
+      window.session = session;
+      return { ringing: ringing - start, answer: answer - start, media: media - start };
+    }, `sip:${target}`);
+  },
+  async end(caller) {
+    await caller.evaluate(() => window.session.terminate());
+    await sleep(300);
+  },
+};
+
+const jssipPage = (user) => `<!doctype html><body data-state="waiting"><script src="/jssip.js"></script><script>
+window.address = '${user}@127.0.0.1';
+window.ua = new JsSIP.UA({ sockets: [new JsSIP.WebSocketInterface('${config.kamailio}')], uri: 'sip:' + window.address, register: true });
+ua.on('registered', () => { document.body.dataset.state = 'ready'; });
+ua.on('newRTCSession', ({ originator, session }) => {
+  if (originator === 'remote' && window.auto) session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+});
+ua.start();
+</script>`;
+
+const server = createServer((request, response) => {
+  const script = request.url === '/jssip.js';
+  response.setHeader('content-type', script ? 'text/javascript' : 'text/html');
+  response.end(script ? readFileSync(config.jssip) : jssipPage(request.url.slice(1)));
+});
+await new Promise((done) => server.listen(0, '127.0.0.1', done));
+const theirs = `http://127.0.0.1:${server.address().port}`;
+
+const browser = await puppeteer.launch({
+  executablePath: config.chromium,
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
+    '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling',
+    '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'],
+});
+try {
+  const sides = [];
+  for (const [phone, addresses] of [[partyline, config.pages], [jssip, [`${theirs}/caller`, `${theirs}/callee`]]]) {
+    const [caller, callee] = await Promise.all(addresses.map((address) => open(browser, address)));
+    await phone.prepare(caller);
+    sides.push({ phone, caller, callee, target: await phone.prepare(callee) });
+  }
+  const say = (sample) => console.log(JSON.stringify(sample));
+  // The first call of each side warms what is only loaded once, such as codecs, and does not count.
+  for (let number = 0; number <= config.calls; number += 1) {
+    for (const { phone, caller, callee, target } of sides) {
+      await phone.answer(callee);
+      const times = await phone.call(caller, target);
+      if (number > 0) say({ who: phone.name, ...times });
+      await sleep(500);
+      await phone.end(caller, callee);
+      await sleep(300);
+    }
+  }
+  for (let number = 0; number <= config.calls; number += 1) {
+    for (const { phone, caller } of sides) {
+      const load = await phone.load(caller);
+      if (number > 0) say({ who: phone.name, load });
+    }
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
