@@ -12,12 +12,11 @@
 //!   ---------- ACK --------------------->   Event::Established
 //! ```
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{Job, NodeId, RevocationList, TrustAnchor};
-use machine::{Instant, Machine, Outbox, Rng, WallClock};
+use machine::{Instant, Machine, Map, Outbox, Rng, WallClock};
 
 use crate::base64;
 use crate::identity::Replays;
@@ -68,13 +67,13 @@ pub struct UserAgent {
     /// The host in this user agent's Via, which means nothing (RFC 7118, section 5).
     sent_by: String,
     flows: Vec<Flow>,
-    calls: BTreeMap<CallId, Call>,
+    calls: Map<CallId, Call>,
     last_call: u64,
-    exchanges: BTreeMap<ExchangeId, Exchange>,
+    exchanges: Map<ExchangeId, Exchange>,
     last_exchange: u64,
-    clients: BTreeMap<String, ClientEntry>,
-    servers: BTreeMap<String, ServerEntry>,
-    proofs: BTreeMap<Job, Proof>,
+    clients: Map<String, ClientEntry>,
+    servers: Map<String, ServerEntry>,
+    proofs: Map<Job, Proof>,
     last_job: u64,
     replays: Replays,
     outbox: Outbox<Output>,
@@ -104,13 +103,13 @@ impl UserAgent {
             wall,
             sent_by,
             flows: Vec::new(),
-            calls: BTreeMap::new(),
+            calls: Map::new(),
             last_call: 0,
-            exchanges: BTreeMap::new(),
+            exchanges: Map::new(),
             last_exchange: 0,
-            clients: BTreeMap::new(),
-            servers: BTreeMap::new(),
-            proofs: BTreeMap::new(),
+            clients: Map::new(),
+            servers: Map::new(),
+            proofs: Map::new(),
             last_job: 0,
             replays: Replays::new(rng.bytes()),
             rng,

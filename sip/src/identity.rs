@@ -17,7 +17,7 @@ use credential::{Certificate, Check, Refusal, RevocationList, Signature, TrustAn
 
 use crate::base64;
 use crate::message::{Message, Name};
-use crate::sdp::{Description, Fingerprint};
+use crate::sdp::{self, Description, Fingerprint};
 use crate::uri::Uri;
 
 mod json;
@@ -190,7 +190,7 @@ fn read_claims(payload: &Value) -> Option<Claims> {
         let one = Fingerprint::read_plain(key.text("alg")?, key.text("dig")?)?;
         fingerprints.push(one);
     }
-    fingerprints.sort();
+    sdp::sort(&mut fingerprints);
     let name = payload.member("rcd").and_then(|rcd| rcd.text("nam"));
     Some(Claims {
         orig: payload.member("orig")?.text("uri")?.into(),

@@ -177,7 +177,7 @@ impl Description {
         let mut all: Vec<_> = sections
             .flat_map(|section| section.fingerprints.iter().cloned())
             .collect();
-        all.sort();
+        sort(&mut all);
         all.dedup();
         all
     }
@@ -224,6 +224,11 @@ impl Section {
         }
         Ok(())
     }
+}
+
+/// Puts fingerprints in the order of a PASSporT (RFC 8225, section 5.2.2).
+pub(crate) fn sort(fingerprints: &mut [Fingerprint]) {
+    machine::sort_by_key(fingerprints, Fingerprint::clone);
 }
 
 fn media(line: &str) -> Result<Section, SdpError> {

@@ -239,7 +239,11 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let end = match text.strip_prefix('[') {
         Some(rest) => {
             let inside = &rest[..rest.find(']')?];
-            inside.parse::<core::net::Ipv6Addr>().ok()?;
+            let sound = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+            let colons = inside.bytes().filter(|b| *b == b':').count();
+            if !(2..=7).contains(&colons) || inside.len() > 45 || !inside.bytes().all(sound) {
+                return None;
+            }
             inside.len() + 2
         }
         None => text.find(':').unwrap_or(text.len()),
@@ -343,6 +347,9 @@ mod tests {
             "sip:a@b;",
             "sip:a@b;x=1;x=2",
             "sip:a@[::g]",
+            "sip:a@[1]",
+            "sip:a@[]",
+            "sip:a@[::1",
             "sip:a@b c",
             "sip:a@b;=1",
             "sip:ü@b",

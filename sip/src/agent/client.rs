@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use credential::NodeId;
 use machine::Instant;
 
-use super::exchange::{ExchangeId, HEDGE_AFTER_TRYING, route_to};
+use super::exchange::{ExchangeId, HEDGE_AFTER_TRYING, joined, route_to};
 use super::{FlowId, Output, UserAgent};
 use crate::header::Via;
 use crate::message::{Composer, Message, Method, Name, Template};
@@ -118,7 +118,7 @@ impl UserAgent {
             return;
         }
         let route = if !route_set.is_empty() {
-            Some(route_set.join(", "))
+            Some(joined(route_set))
         } else if routes.is_empty() {
             None
         } else {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::NodeId;
-use machine::Instant;
+use machine::{Instant, sort_by_key};
 
 use super::client::ClientEntry;
 use super::{CallId, Event, FlowId, Output, UserAgent};
@@ -144,7 +144,7 @@ impl UserAgent {
             cseq,
             template,
             routes,
-            route_set: route_set.join(", "),
+            route_set: joined(route_set),
             tried: Vec::new(),
             branches: Vec::new(),
             open: Vec::new(),
@@ -416,12 +416,12 @@ impl UserAgent {
             return;
         };
         let path = exchange.tried[place];
-        self.flows.sort_by_key(|flow| flow.id != path.flow);
+        sort_by_key(&mut self.flows, |flow| flow.id != path.flow);
         let call = self.calls.get_mut(&exchange.call);
         if let Some(dialog) = exchange.purpose.dialog()
             && let Some(dialog) = call.and_then(|call| call.dialogs.get_mut(dialog))
         {
-            dialog.routes.sort_by_key(|node| Some(*node) != path.route);
+            sort_by_key(&mut dialog.routes, |node| Some(*node) != path.route);
         }
     }
 
@@ -472,6 +472,16 @@ impl UserAgent {
         self.clients
             .retain(|_, entry| entry.exchange.is_none_or(|id| exchanges.contains_key(&id)));
     }
+}
+
+/// A route set as one header's value.
+pub(super) fn joined(route_set: &[String]) -> String {
+    let mut all = String::new();
+    for route in route_set {
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(route);
+    }
+    all
 }
 
 /// The Route that leads to a super node.

@@ -60,7 +60,7 @@ impl<'a> Rewrite<'a> {
     /// Writes the changed message.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        self.edits.sort_by_key(|(range, _)| range.start);
+        machine::sort_by_key(&mut self.edits, |(range, _)| range.start);
         let old = &self.message.buffer;
         let more: usize = self.edits.iter().map(|(_, text)| text.len()).sum();
         let mut new = Vec::with_capacity(old.len() + more);
