@@ -19,11 +19,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::{NodeId, Signature};
+use credential::{NodeId, OverlayId, Signature};
 use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
 
 use crate::association::{Mode, PutOutcome};
-use crate::{Key, SignedRecord};
+use crate::{Control, Key, SignedRecord};
 
 /// A message between super nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,9 +163,34 @@ pub struct Find {
     pub visited: Vec<NodeId>,
 }
 
-/// Names what is stored for one (key, owner, instance): the hash over them.
+impl About {
+    /// The bytes that the super node signs.
+    #[must_use]
+    pub fn message(&self, overlay: OverlayId) -> Vec<u8> {
+        let mut message = DOMAIN.to_vec();
+        message.extend_from_slice(&overlay.0);
+        // A vector never refuses bytes, and nothing here is a sequence of unknown length.
+        postcard::to_extend(self, message).unwrap_or_default()
+    }
+}
+
+const DOMAIN: &[u8] = b"partyline announcement 1\0";
+
+/// Names what is stored for one (key, owner, instance): the SHA-1 of key, instance, and owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlotId(pub [u8; 20]);
+
+impl SlotId {
+    /// The slot that a record fills.
+    #[must_use]
+    pub fn of(control: &Control) -> Self {
+        let mut hash = Sha1::new();
+        hash.update(control.key.0);
+        hash.update(control.instance.0);
+        hash.update(control.owner.as_bytes());
+        Self(hash.finalize().into())
+    }
+}
 
 /// What stands in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use credential::NodeId;
 use machine::Instant;
 
 use super::placing::pen;
-use super::store::{Intent, Verdict, slot_id};
+use super::store::{Intent, Verdict};
 use super::{Offence, Offender, State, SuperNode, Timer, Waiting};
 use crate::checks::{record_checks, record_fault};
 use crate::peer::{Message, Slot, SlotId};
@@ -268,7 +268,7 @@ impl SuperNode {
 
     pub(super) fn copies(&mut self, from: NodeId, records: Vec<SignedRecord>, now: Instant) {
         for record in records {
-            let slot = slot_id(&record);
+            let slot = SlotId::of(&record.control);
             match self.take_copy(from, record, now) {
                 Ok(true) => {}
                 Ok(false) | Err(()) => self.arrived(slot, now),
@@ -311,7 +311,7 @@ impl SuperNode {
         failed: Option<usize>,
         now: Instant,
     ) {
-        let slot = slot_id(&record);
+        let slot = SlotId::of(&record.control);
         match failed {
             Some(failed) => {
                 self.forged(from, Offence::Record(record_fault(failed)), now);

@@ -142,7 +142,7 @@ impl SuperNode {
             quic: self.config.quic.clone(),
             url: self.config.url.clone(),
         };
-        let message = self.message(&about);
+        let message = about.message(self.overlay());
         self.sign(Awaited::Announcement(about), message);
     }
 

@@ -11,7 +11,7 @@ use machine::Instant;
 use super::ring::Member;
 use super::{Offence, Offender, State, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::LinkId;
-use crate::peer::{About, Announcement, Message};
+use crate::peer::{Announcement, Message};
 use crate::record::MAX_AHEAD;
 
 /// How often the table is compared with a random member's.
@@ -22,7 +22,6 @@ const OLDEST: u64 = 48 * 3600 * 1_000;
 const CHUNK: usize = 64;
 const ENTRIES: usize = 2_000;
 const MAX_TEXT: usize = 255;
-const DOMAIN: &[u8] = b"partyline announcement 1\0";
 
 impl SuperNode {
     /// The first message on every link.
@@ -187,7 +186,7 @@ impl SuperNode {
         }
         let word = Check {
             key: statement.key,
-            message: self.message(about),
+            message: about.message(self.overlay()),
             signature: announcement.signature,
         };
         let waiting = Waiting::Announcement {
@@ -196,12 +195,6 @@ impl SuperNode {
             announcement,
         };
         self.check(waiting, vec![word, member]);
-    }
-
-    pub(super) fn message(&self, about: &About) -> Vec<u8> {
-        let mut message = DOMAIN.to_vec();
-        message.extend_from_slice(&self.overlay().0);
-        postcard::to_extend(about, message).unwrap_or_default()
     }
 
     pub(super) fn announcement_checked(

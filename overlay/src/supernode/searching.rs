@@ -8,7 +8,6 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
-use super::store::slot_id;
 use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, SearchEnd};
 use crate::checks::{record_checks, record_fault};
@@ -83,7 +82,7 @@ impl SuperNode {
             answered: is_replica,
             found: own
                 .iter()
-                .map(|record| (slot_id(record), record.clone()))
+                .map(|record| (SlotId::of(&record.control), record.clone()))
                 .collect(),
             checking: 0,
             deadline: now + DEADLINE,
@@ -192,7 +191,7 @@ impl SuperNode {
         if owner.is_some_and(|owner| *owner != record.control.owner) {
             return Err(RecordFault::OtherOwner);
         }
-        let known = search.found.get(&slot_id(&record));
+        let known = search.found.get(&SlotId::of(&record.control));
         if known.is_some_and(|known| known.control.sequence >= record.control.sequence) {
             return Ok(());
         }
@@ -232,7 +231,7 @@ impl SuperNode {
             return;
         };
         search.checking -= 1;
-        let slot = slot_id(&record);
+        let slot = SlotId::of(&record.control);
         let known = search.found.get(&slot);
         let newer = known.is_none_or(|known| known.control.sequence < record.control.sequence);
         if failed.is_none() && newer {
@@ -311,7 +310,9 @@ impl SuperNode {
             }
             Asker::Own(query) => {
                 if let Some(end) = end {
-                    let found = records.into_iter().map(|record| (slot_id(&record), record));
+                    let found = records
+                        .into_iter()
+                        .map(|record| (SlotId::of(&record.control), record));
                     self.own_search_ended(query, found.collect(), end);
                 }
             }

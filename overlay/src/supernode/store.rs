@@ -194,7 +194,7 @@ impl Store {
         if verdict == Verdict::Known {
             return Ok(verdict);
         }
-        let (id, key) = (slot_id(&record), record.control.key);
+        let (id, key) = (SlotId::of(&record.control), record.control.key);
         let mut ends = record.control.ends().min(pen.ends);
         let old = self.take(id);
         if let Some(old) = &old
@@ -349,14 +349,4 @@ impl Store {
         }
         newly
     }
-}
-
-/// The hash that names a record's slot: of key, instance, owner.
-pub(super) fn slot_id(record: &SignedRecord) -> SlotId {
-    let control = &record.control;
-    let mut hash = Sha1::new();
-    hash.update(control.key.0);
-    hash.update(control.instance.0);
-    hash.update(control.owner.as_bytes());
-    SlotId(hash.finalize().into())
 }

@@ -7,6 +7,7 @@ mod associating;
 mod attack;
 mod authority;
 mod churn;
+mod fuzz;
 mod node;
 mod raw;
 mod reader;

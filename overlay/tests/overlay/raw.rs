@@ -148,10 +148,7 @@ impl World {
             url: "wss://nowhere/p2psip".into(),
         };
         change(&mut about);
-        let mut message = b"partyline announcement 1\0".to_vec();
-        message.extend(self.overlay().0);
-        message.extend(postcard::to_allocvec(&about).unwrap());
-        let signature = identity.sign(&message);
+        let signature = identity.sign(&about.message(self.overlay()));
         Announcement { about, signature }
     }
 
