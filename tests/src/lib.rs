@@ -1,1 +1,24 @@
-//! Skeleton.
+//! End to end tests: real super-node processes, real browsers, the page as it is delivered.
+//!
+//! The library is what the tests share: [`Network`] starts the built node, [`Browser`] starts Chromium or Firefox,
+//! [`Page`] does what a user does. Waiting is always for a state of the page, never for time to pass; everything that
+//! a test started ends with it. The tests themselves are in `tests/tests`; `cargo xtask test browser` runs those that
+//! need browsers.
+
+mod artefacts;
+mod bidi;
+mod browser;
+mod instrument;
+mod network;
+mod page;
+mod process;
+mod scratch;
+mod wait;
+
+pub use browser::{Browser, Kind};
+pub use instrument::{Heard, Instrument, Stats};
+pub use network::{Network, SuperNode};
+pub use page::{Page, unique};
+pub use process::Process;
+pub use scratch::Scratch;
+pub use wait::{PATIENCE, turn, until};

@@ -1,0 +1,66 @@
+//! A program that a test starts and that ends with the test.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running program with everything that it starts, in a process group of its own; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Starts the program; what it prints goes to the file `output`.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be written or the program can't be started.
+    pub fn start(command: &mut Command, output: &Path) -> io::Result<Self> {
+        let file = File::create(output)?;
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()?;
+        Ok(Self {
+            child,
+            output: output.to_owned(),
+        })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the program has printed so far.
+    pub fn output(&self) -> String {
+        std::fs::read(&self.output)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Whether the program has ended.
+    pub fn ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        signal("KILL", &format!("-{}", self.child.id()));
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process, or with `-` before the number to a process group.
+pub(crate) fn signal(name: &str, target: &str) {
+    let mut kill = Command::new("kill");
+    kill.args(["-s", name, "--", target]).stderr(Stdio::null());
+    let _ = kill.status();
+}

@@ -1,0 +1,5 @@
+//! The tests that drive real browsers: `cargo xtask test browser`.
+
+mod calls;
+mod harness;
+mod stage;

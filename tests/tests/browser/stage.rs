@@ -1,0 +1,63 @@
+//! What most tests begin with: a network, two users at two super nodes, a call.
+
+use tests::{Kind, Network, Page, unique};
+use tokio::sync::SemaphorePermit;
+
+/// Two users who are signed in at different super nodes.
+pub(crate) struct Stage {
+    pub(crate) network: Network,
+    pub(crate) alice: Page,
+    pub(crate) bob: Page,
+    /// The name that Bob is called by.
+    pub(crate) bob_name: String,
+    _turn: SemaphorePermit<'static>,
+}
+
+impl Stage {
+    /// Alice at the first super node and Bob at the second one, each with an account.
+    pub(crate) async fn set(alice: Kind, bob: Kind) -> Self {
+        Self::set_with(alice, bob, &[]).await
+    }
+
+    /// The same in a network with more settings.
+    pub(crate) async fn set_with(alice: Kind, bob: Kind, settings: &[(&str, &str)]) -> Self {
+        let turn = tests::turn().await;
+        let network = Network::start_with(3, settings).await;
+        let (first, second) = (network.page(0), network.page(1));
+        let bob_name = unique("bob");
+        let (alice, bob) = tokio::join!(
+            async {
+                let page = Page::open(alice, &first, 440.0).await;
+                page.create_account(&unique("alice")).await;
+                page
+            },
+            async {
+                let page = Page::open(bob, &second, 660.0).await;
+                page.create_account(&bob_name).await;
+                page
+            }
+        );
+        Self {
+            network,
+            alice,
+            bob,
+            bob_name,
+            _turn: turn,
+        }
+    }
+
+    /// Alice calls, Bob answers, both are in the call.
+    pub(crate) async fn connect(&self) {
+        self.alice.dial(&self.bob_name).await;
+        self.bob.answer().await;
+        self.alice.reach(&["in-call"]).await;
+        self.bob.reach(&["in-call"]).await;
+    }
+
+    /// Nothing went wrong in either page; closes both.
+    pub(crate) async fn close(self, expected: &[&str]) {
+        self.alice.quiet(expected).await;
+        self.bob.quiet(expected).await;
+        tokio::join!(self.alice.quit(), self.bob.quit());
+    }
+}
