@@ -1,6 +1,5 @@
 // @ts-check
 // Starts the page: one phone, one line, and each view drawing its own part of it.
-import { Phone } from '/partyline/phone.js';
 import { accountMenu } from './account.js';
 import { attention } from './attention.js';
 import { callView } from './call-view.js';
@@ -20,13 +19,14 @@ import { recentCalls } from './recent.js';
 import { say, speak } from './sentences.js';
 import { settings } from './settings.js';
 import { share } from './share.js';
+import { phone } from './start.js';
 import { toast } from './toast.js';
 import { tones } from './tones.js';
 import { wakeful } from './wake.js';
 import { welcome } from './welcome.js';
 
 speak(recall('language', '') || null);
-const line = new Line(new Phone({ origin: location.origin }));
+const line = new Line(phone);
 const views = [
   welcome, accountMenu, dialField, linkPrompt, share, recentCalls, endedNotice, callView, controls, speakingMuted,
   quality, incomingCard, tones, attention, wakeful, settings, keepForOffline,
@@ -42,7 +42,7 @@ let seen = '';
 
 /** The body says in attributes what the page is doing: for styles, for tests, for whoever embeds it. */
 function draw() {
-  const { call, phone, state, view } = line;
+  const { call, state, view } = line;
   const { body } = document;
   mark(body, 'data-state', state);
   mark(body, 'data-view', view);
@@ -74,7 +74,7 @@ function drawBanner() {
   write(element('banner-text'), lost && say(lost));
 }
 
-const phoneIsLost = () => line.phone.state === 'reconnecting';
+const phoneIsLost = () => phone.state === 'reconnecting';
 
 /** Whoever uses keys or a screen reader lands in the part that has just appeared.
  * @param {string} to @param {string} from */
@@ -88,11 +88,11 @@ function moveFocus(to, from) {
 }
 
 line.addEventListener('change', draw);
-on(button('use-here'), 'click', () => void line.phone.takeOver());
-line.phone.addEventListener('associations', (event) => {
+on(button('use-here'), 'click', () => void phone.takeOver());
+phone.addEventListener('associations', (event) => {
   mark(document.body, 'data-associations', String(event.detail.up));
 });
-line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
+phone.addEventListener('problem', ({ detail: { code, detail } }) => {
   mark(document.body, 'data-problem', code);
   console.info('problem:', code, detail);
   const told = line.tabbed || phoneIsLost() && UNREACHABLE.has(code);
@@ -100,7 +100,7 @@ line.phone.addEventListener('problem', ({ detail: { code, detail } }) => {
 });
 setTimeout(() => show(element('waiting-slow'), true), 8_000);
 try {
-  await line.phone.start();
+  await phone.start();
 } catch (error) {
   toast.failure(error, 'other');
 }
