@@ -81,7 +81,7 @@ impl UserAgent {
     ) {
         let answer = message.filter(|_| status < 300);
         if answer.is_some() {
-            self.acknowledge_answer(id, at, cseq, now);
+            self.acknowledge_answer(id, at, cseq);
         }
         let retry = now + self.glare_delay(id);
         let Some(call) = self.calls.get_mut(&id) else {
@@ -207,7 +207,7 @@ impl UserAgent {
     }
 
     /// Sends the ACK of a 2xx, once for every copy (RFC 3261, section 13.2.2.4).
-    pub(super) fn acknowledge_answer(&mut self, id: CallId, at: usize, cseq: u32, _now: Instant) {
+    pub(super) fn acknowledge_answer(&mut self, id: CallId, at: usize, cseq: u32) {
         let Some(dialog) = self
             .calls
             .get_mut(&id)

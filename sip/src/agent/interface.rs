@@ -169,8 +169,8 @@ pub enum Output {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A call comes in, its caller verified. Answer with [`UserAgent::ring`] and then one of
-    /// [`answer`](UserAgent::answer), [`decline`](UserAgent::decline) and [`busy`](UserAgent::busy).
+    /// A call comes in, its caller verified. Answer with [`UserAgent::ring`](crate::UserAgent::ring) and then one of
+    /// [`answer`](crate::UserAgent::answer), [`decline`](crate::UserAgent::decline) and [`busy`](crate::UserAgent::busy).
     Incoming {
         /// The call.
         call: CallId,
@@ -209,8 +209,8 @@ pub enum Event {
         /// No more will come in this generation.
         complete: bool,
     },
-    /// The peer offers to renegotiate (re-INVITE); answer with [`UserAgent::answer`] or
-    /// [`UserAgent::refuse_offer`].
+    /// The peer offers to renegotiate (re-INVITE); answer with [`UserAgent::answer`](crate::UserAgent::answer) or
+    /// [`UserAgent::refuse_offer`](crate::UserAgent::refuse_offer).
     Offered {
         /// The call.
         call: CallId,
@@ -231,12 +231,13 @@ pub enum Event {
         /// Whether both sides tried at once and this side should try again.
         glare: bool,
     },
-    /// Every known location failed: look the peer up again and tell by [`UserAgent::locations`].
+    /// Every known location failed: look the peer up again and tell by [`UserAgent::locations`](crate::UserAgent::locations). May come after
+    /// [`Ended`](Self::Ended), for a BYE that has not found its way yet.
     LocationsWanted {
         /// The call.
         call: CallId,
     },
-    /// A call is over. The last event of every call.
+    /// A call is over. Told once for every call that was told of, and its last event but for `LocationsWanted`.
     Ended {
         /// The call.
         call: CallId,

@@ -285,7 +285,7 @@ impl UserAgent {
         let Some(at) = self.leg_dialog(id, leg, response) else {
             return;
         };
-        self.acknowledge_answer(id, at, FIRST, now);
+        self.acknowledge_answer(id, at, FIRST);
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };

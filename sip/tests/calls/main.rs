@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod anything;
 mod authority;
 mod basic;
 mod ending;
@@ -10,5 +11,6 @@ mod network;
 mod paths;
 mod proof;
 mod renegotiation;
+mod scene;
 mod strange;
 mod trickle;

@@ -9,6 +9,7 @@ use sip::edge::{Action, Edge, Source};
 use sip::{Account, CallId, Event, Fingerprint, FlowId, Input, Message, Output, Target, UserAgent};
 
 use crate::authority::{Authority, User, WALL, verify};
+pub(crate) use crate::scene::{ended, established, incoming, sdp};
 
 /// One way between a user and his super node, and between two super nodes.
 const HOP: Duration = Duration::from_millis(10);
@@ -79,14 +80,6 @@ pub(crate) struct Network {
 
 pub(crate) fn node(number: u8) -> NodeId {
     NodeId([number; 20])
-}
-
-pub(crate) fn sdp(fingerprint: &Fingerprint, ufrag: &str) -> String {
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=fingerprint:{fingerprint}\r\n\
-         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=ice-ufrag:{ufrag}\r\n\
-         a=ice-pwd:a-password-of-22-chars\r\na=ice-options:trickle\r\n"
-    )
 }
 
 impl Network {
@@ -355,6 +348,10 @@ impl Network {
         self.act(node, actions);
     }
 
+    fn is_alive(&self, node: NodeId) -> bool {
+        self.edges.contains_key(&node) && !self.dead.contains(&node)
+    }
+
     fn act(&mut self, node: NodeId, actions: Vec<Action>) {
         for action in actions {
             match action {
@@ -369,7 +366,7 @@ impl Network {
                         },
                     );
                 }
-                Action::ToSuperNode { node: to, message } if self.dead.contains(&to) => {
+                Action::ToSuperNode { node: to, message } if !self.is_alive(to) => {
                     let mut actions = Vec::new();
                     self.edges
                         .get_mut(&node)
@@ -465,39 +462,4 @@ impl Network {
             }
         }
     }
-}
-
-/// The call of an `Incoming` event.
-pub(crate) fn incoming(events: &[Event]) -> CallId {
-    let mut calls = events.iter().filter_map(|event| match event {
-        Event::Incoming { call, .. } => Some(*call),
-        _ => None,
-    });
-    calls
-        .next()
-        .unwrap_or_else(|| panic!("no incoming call: {events:?}"))
-}
-
-/// The reason of an `Ended` event.
-pub(crate) fn ended(events: &[Event]) -> Option<(sip::EndReason, bool)> {
-    events.iter().find_map(|event| match event {
-        Event::Ended { reason, remote, .. } => Some((*reason, *remote)),
-        _ => None,
-    })
-}
-
-/// A call in progress between alice (two super nodes) and bob (two others), their earlier events taken.
-pub(crate) fn established() -> (Network, [(usize, CallId); 2]) {
-    let mut net = Network::new(4);
-    let (alice, bob) = (net.join("alice", 1, &[1, 2]), net.join("bob", 2, &[3, 4]));
-    let call = net.call(alice, &[bob]);
-    net.run(100);
-    let taken = incoming(&net.events(bob));
-    net.with(bob, |ua, now| ua.ring(taken, now));
-    let answer = sdp(&net.agents[bob].fingerprint, "answer");
-    net.with(bob, |ua, now| ua.answer(taken, answer, now));
-    net.run(300);
-    net.events(alice);
-    net.events(bob);
-    (net, [(alice, call), (bob, taken)])
 }
