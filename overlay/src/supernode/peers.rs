@@ -28,6 +28,8 @@ const SUSPECT: Duration = Duration::from_secs(1);
 /// Messages of one super node in a second in the long run, and at once.
 const MESSAGES: (u32, u32) = (4_000, 8_000);
 
+/// How many links one super node may have; both may dial at the same moment.
+const LINKS: usize = 3;
 /// After how many forgeries a super node is left alone, for how long, and how many such are remembered.
 const FORGERIES: u32 = 8;
 const BAN: Duration = Duration::from_secs(600);
@@ -74,6 +76,18 @@ impl SuperNode {
         if node == self.own || self.state.has_left() || self.is_banned(node, now) {
             return self.outbox.push(SuperNodeOutput::Close(link));
         }
+        let links = self.ready.entry(node).or_default();
+        let surplus = if links.len() >= LINKS {
+            links.pop_first()
+        } else {
+            None
+        };
+        links.insert(link);
+        if let Some(oldest) = surplus {
+            self.peers.remove(&oldest);
+            self.event(SuperNodeEvent::PeerDown { link: oldest, node });
+            self.outbox.push(SuperNodeOutput::Close(oldest));
+        }
         let peer = Peer {
             node,
             serial: certificate.serial(),
@@ -83,7 +97,6 @@ impl SuperNode {
             budget: Budget::new(),
         };
         self.peers.insert(link, peer);
-        self.ready.entry(node).or_default().insert(link);
         self.event(SuperNodeEvent::PeerUp { link, node });
         self.greet(link);
         if let Some(dial) = self.dials.remove(&node) {
@@ -134,8 +147,9 @@ impl SuperNode {
         }
     }
 
+    /// The newest link: an older one may be what is left of a process that died.
     pub(super) fn link_to(&self, node: NodeId) -> Option<LinkId> {
-        self.ready.get(&node)?.first().copied()
+        self.ready.get(&node)?.last().copied()
     }
 
     pub(super) fn send_link(&mut self, link: LinkId, message: &Message) {
@@ -161,7 +175,7 @@ impl SuperNode {
         let links: Vec<LinkId> = self
             .ready
             .values()
-            .filter_map(BTreeSet::first)
+            .filter_map(BTreeSet::last)
             .copied()
             .collect();
         for link in links {

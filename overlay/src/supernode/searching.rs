@@ -37,7 +37,9 @@ pub(super) struct Search {
     /// Replicas not asked yet, nearest first.
     further: Vec<NodeId>,
     waiting: BTreeSet<NodeId>,
-    answered: bool,
+    /// How many replicas there are, and how many have answered.
+    replicas: usize,
+    answers: usize,
     found: BTreeMap<SlotId, SignedRecord>,
     checking: usize,
     deadline: Instant,
@@ -55,12 +57,9 @@ impl SuperNode {
     ) {
         let wall = self.wall(now);
         let own = self.store.get(key, owner.as_deref(), wall);
-        let replicas = self.ring.replicas(key);
-        let is_replica = replicas.contains(&self.own);
-        let others: Vec<NodeId> = replicas
-            .into_iter()
-            .filter(|&node| node != self.own)
-            .collect();
+        let all = self.ring.replicas(key);
+        let (replicas, is_replica) = (all.len(), all.contains(&self.own));
+        let others: Vec<NodeId> = all.into_iter().filter(|&node| node != self.own).collect();
         if (is_replica && !own.is_empty() && !newest) || others.is_empty() {
             return self.answer(asker, own, Some(SearchEnd::Complete));
         }
@@ -79,7 +78,8 @@ impl SuperNode {
             owner,
             further,
             waiting: BTreeSet::new(),
-            answered: is_replica,
+            replicas,
+            answers: usize::from(is_replica),
             found: own
                 .iter()
                 .map(|record| (SlotId::of(&record.control), record.clone()))
@@ -160,7 +160,7 @@ impl SuperNode {
         let Some(search) = self.searches.get_mut(&request) else {
             return;
         };
-        search.answered = true;
+        search.answers += 1;
         if !search.waiting.remove(&from) {
             // Somebody answers for a node that handed the search on.
             search.waiting.pop_first();
@@ -250,6 +250,11 @@ impl SuperNode {
         if now >= search.deadline {
             return self.end_search(request);
         }
+        // A quorum has every acknowledged write among its answers: nothing newer can be missing.
+        let quorum = search.answers > search.replicas / 2;
+        if quorum && search.checking == 0 && !search.found.is_empty() {
+            return self.end_search(request);
+        }
         if !search.waiting.is_empty() || search.checking > 0 {
             return;
         }
@@ -264,7 +269,7 @@ impl SuperNode {
         let Some(search) = self.searches.remove(&request) else {
             return;
         };
-        let end = if search.answered {
+        let end = if search.answers > 0 {
             SearchEnd::Complete
         } else {
             SearchEnd::Timeout

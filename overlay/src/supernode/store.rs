@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use credential::{Instance, RevocationList, Serial};
 use machine::Instant;
@@ -56,6 +57,8 @@ struct Entry {
     record: SignedRecord,
     serial: Option<Serial>,
     ends: u64,
+    /// Its part of an arc's digest.
+    hash: u64,
     /// Since when the super node is no longer responsible for it.
     foreign: Option<Instant>,
 }
@@ -196,6 +199,7 @@ impl Store {
         }
         let (id, key) = (SlotId::of(&record.control), record.control.key);
         let mut ends = record.control.ends().min(pen.ends);
+        let hash = hash(id, record.control.sequence);
         let old = self.take(id);
         if let Some(old) = &old
             && record.control.removed
@@ -218,6 +222,7 @@ impl Store {
             record,
             serial: pen.serial,
             ends,
+            hash,
             foreign: None,
         });
         Ok(verdict)
@@ -279,22 +284,23 @@ impl Store {
     }
 
     fn on_arc(&self, after: Key, last: Key, wall: u64) -> impl Iterator<Item = &Entry> {
-        let inside = self
-            .keys
-            .iter()
-            .filter(move |(key, _)| key.is_within(&after, &last));
+        let one = (Bound::Excluded(after), Bound::Included(last));
+        let to_end = (Bound::Excluded(after), Bound::Unbounded);
+        let from_start = (Bound::Unbounded, Bound::Included(last));
+        let (first, second) = if after < last {
+            (self.keys.range(one), None)
+        } else {
+            (self.keys.range(to_end), Some(self.keys.range(from_start)))
+        };
+        let inside = first.chain(second.into_iter().flatten());
         let entries = inside.flat_map(|(_, entries)| entries);
         entries.filter(move |entry| entry.ends > wall && entry.record.control.ends() > wall)
     }
 
     /// A hash over what lives on an arc; equal for equal contents, whatever the order.
     pub(super) fn digest(&self, after: Key, last: Key, wall: u64) -> u64 {
-        self.on_arc(after, last, wall).fold(0, |digest, entry| {
-            let mut hash = Sha1::new();
-            hash.update(entry.id.0);
-            hash.update(entry.record.control.sequence.to_be_bytes());
-            digest ^ first_eight(hash.finalize().as_slice())
-        })
+        let hashes = self.on_arc(after, last, wall).map(|entry| entry.hash);
+        hashes.fold(0, |digest, hash| digest ^ hash)
     }
 
     /// What lives on an arc, by key and thus in the order in which the arc is walked from key 0 on.
@@ -348,5 +354,80 @@ impl Store {
             self.take(id);
         }
         newly
+    }
+}
+
+fn hash(id: SlotId, sequence: u64) -> u64 {
+    let mut hash = Sha1::new();
+    hash.update(id.0);
+    hash.update(sequence.to_be_bytes());
+    first_eight(hash.finalize().as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use credential::{OverlayId, Signature};
+
+    const WALL: u64 = 1_000_000;
+
+    fn store(keys: impl IntoIterator<Item = u8>) -> Store {
+        let mut store = Store::new(Limits::default());
+        for first in keys {
+            let record = SignedRecord {
+                control: crate::Control {
+                    overlay: OverlayId([1; 16]),
+                    key: Key([first; 20]),
+                    owner: "sip:alice@example.org".to_string(),
+                    instance: Instance([1; 16]),
+                    policy: crate::Policy::default(),
+                    sequence: WALL,
+                    lifetime: 60,
+                    no_update: false,
+                    removed: false,
+                },
+                body: Vec::new(),
+                certificate: Vec::new(),
+                signature: Signature([0; 64]),
+            };
+            let pen = Pen {
+                instance: Instance([1; 16]),
+                serial: None,
+                ends: u64::MAX,
+            };
+            store.put(record, pen, Intent::Copy).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn arcs_are_cut_as_keys_say() {
+        let keys = [3, 50, 100, 150, 200, 250];
+        let store = store(keys);
+        for (after, last) in [(50, 200), (200, 50), (0, 255), (255, 0), (100, 100), (1, 2)] {
+            let (after, last) = (Key([after; 20]), Key([last; 20]));
+            let inside = keys
+                .iter()
+                .filter(|first| Key([**first; 20]).is_within(&after, &last));
+            assert_eq!(store.slots(after, last, WALL).len(), inside.count());
+        }
+    }
+
+    #[test]
+    fn digest_is_equal_for_equal_contents_only() {
+        let all = (Key([0; 20]), Key([0; 20]));
+        let digest = |store: &Store| store.digest(all.0, all.1, WALL);
+        assert_eq!(digest(&store([1, 2, 3])), digest(&store([3, 1, 2])));
+        assert_ne!(digest(&store([1, 2, 3])), digest(&store([1, 2])));
+        let mut swept = store([1, 2, 3]);
+        assert_eq!(
+            swept.digest(all.0, all.1, WALL + 60_000),
+            0,
+            "what has ended does not count"
+        );
+        swept.sweep(WALL + 60_000, Instant::EPOCH);
+        assert_eq!((swept.len(), swept.bytes), (0, 0));
+        assert!(swept.owners.is_empty());
     }
 }

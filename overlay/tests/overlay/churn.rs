@@ -224,6 +224,47 @@ fn nodes_that_start_at_the_same_moment_form_one_ring() {
 }
 
 #[test]
+fn nodes_that_began_alone_become_one_ring_once_they_hear_of_each_other() {
+    let mut world = World::new(89);
+    for _ in 0..4 {
+        // Nobody is listed yet when each of them asks.
+        let before = std::mem::take(&mut world.super_nodes);
+        let number = before.len();
+        let alone = world.add_super_node_named(number);
+        world.super_nodes = before;
+        world.super_nodes.push(alone);
+    }
+    world.network.run_for(Duration::from_secs(1));
+    let seeds: Vec<overlay::Seed> = (0..4).map(|at| world.seed_of(at)).collect();
+    let start = world.network.now();
+    for id in world.super_nodes.clone() {
+        let seeds = seeds.clone();
+        world.with_sn(id, |sn, now| {
+            let input = overlay::SuperNodeInput::Seeds(seeds);
+            machine::Machine::handle_input(sn, input, now);
+        });
+    }
+    assert!(world.settle(4));
+    assert!(world.network.now() - start < Duration::from_secs(4));
+}
+
+#[test]
+fn a_node_that_restarts_is_not_mistaken_for_its_dead_self() {
+    let mut world = World::with_super_nodes(90, 4);
+    let keys = fill(&mut world, 8);
+    let dead = world.super_nodes.remove(3);
+    let identity = world.sn(dead).identity.clone();
+    world.network.isolate(dead);
+    // Before anybody has noticed. The links of the dead one still stand.
+    world.add_super_node_as(identity);
+    assert!(world.settle(4));
+    let reader = world.user("reader", &[3, 0]);
+    all_found(&mut world, reader, &keys);
+    let restarted = world.super_nodes[3];
+    assert_eq!(world.sn(restarted).machine.stored(), keys.len());
+}
+
+#[test]
 fn a_member_that_falls_silent_for_a_while_is_a_member_again() {
     let mut world = World::with_super_nodes(99, 5);
     let away = world.super_nodes[3];

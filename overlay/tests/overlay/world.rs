@@ -81,22 +81,35 @@ impl World {
 
     /// Starts a super node that knows the first two as seeds.
     pub(crate) fn add_super_node(&mut self) -> HostId {
-        let number = self.super_nodes.len() as u8;
+        self.add_super_node_named(self.super_nodes.len())
+    }
+
+    /// Starts the super node with this number.
+    pub(crate) fn add_super_node_named(&mut self, number: usize) -> HostId {
+        let place = number;
+        let number = number as u8;
         // Spread over the ring, not in the order of starting.
         let mut id = [number; 20];
         id[0] = number.wrapping_mul(151).wrapping_add(self.seed);
         let identity = self.authority.super_node(NodeId(id));
-        self.add_super_node_as(identity)
+        self.start(identity, place)
     }
 
     pub(crate) fn add_super_node_as(&mut self, identity: impl Into<Rc<Identity>>) -> HostId {
-        let identity = identity.into();
-        let number = self.super_nodes.len();
-        let seeds = self.super_nodes.iter().take(2).enumerate();
-        let seeds = seeds.map(|(at, &id)| Seed {
-            node: self.sn(id).machine.node(),
+        self.start(identity, self.super_nodes.len())
+    }
+
+    /// How a super node is joined by.
+    pub(crate) fn seed_of(&self, at: usize) -> Seed {
+        Seed {
+            node: self.sn(self.super_nodes[at]).machine.node(),
             quic: format!("sn{at}:quic"),
-        });
+        }
+    }
+
+    fn start(&mut self, identity: impl Into<Rc<Identity>>, number: usize) -> HostId {
+        let identity = identity.into();
+        let seeds = (0..self.super_nodes.len().min(2)).map(|at| self.seed_of(at));
         let config = SuperNodeConfig {
             anchor: self.authority.anchor.clone(),
             certificate: identity.certificate.clone(),
