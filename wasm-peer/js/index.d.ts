@@ -137,6 +137,8 @@ interface PhoneEvents {
   state: CustomEvent<{ state: PhoneState }>;
   /** Somebody calls. */
   incoming: CustomEvent<{ call: Call }>;
+  /** Somebody called while this phone was in a call, and was told that it is busy. */
+  missed: CustomEvent<{ peer: Party }>;
   /** The number of super nodes that this phone is associated with changed. Two are wanted, one is enough. */
   associations: CustomEvent<{ up: number }>;
   /** Something that the page should say. */

@@ -147,6 +147,7 @@ export class Phone extends EventTarget {
       state: (state) => this.#setState(state),
       identity: (fresh) => { this.#identity = fresh; this.#setState(this.state, true); },
       incoming: (call) => this.#emit('incoming', { call }),
+      missed: (peer) => this.#emit('missed', { peer }),
       associations: (up) => this.#emit('associations', { up }),
       problem: (error) => this.#problem(error),
       ended: () => { this.#signedOut(); },

@@ -17,6 +17,7 @@ import { keep, load } from './storage.js';
  * @property {(identity: Identity) => void} identity the credential was renewed
  * @property {(call: Call) => void} incoming
  * @property {(up: number) => void} associations
+ * @property {(caller: import('./index.js').Party) => void} missed somebody was told that this phone is busy
  * @property {(error: PhoneError) => void} problem
  * @property {() => void} ended the credential is no longer good
  */
@@ -130,7 +131,7 @@ export class Registration {
       case 'problem':
         return this.#problem(event.code);
       case 'missed':
-        return;
+        return this.#on.missed({ uri: event.uri, name: event.name ?? nameOf(event.uri), verified: true });
       case 'incoming': {
         const name = event.name ?? nameOf(event.uri);
         const call = this.#add(this.#preparation.incoming(), event.call, 'incoming', { uri: event.uri, name, verified: true });
