@@ -4,6 +4,7 @@ import { button, byId, element, icon, make, mark, on, show } from './dom.js';
 import { addressOf, clock, nameOf, portray } from './names.js';
 import { recall, remember } from './preferences.js';
 import { language, say } from './sentences.js';
+import { toast } from './toast.js';
 
 /** @typedef {{ uri: string, name: string, incoming: boolean, missed: boolean, at: number, seconds: number }} Entry */
 
@@ -16,13 +17,19 @@ export function recentCalls(line) {
   const key = () => `recent.${line.phone.identity?.uri ?? ''}`;
   let drawn = '';
 
+  /** @param {Entry} entry */
+  const add = (entry) => remember(key(), [entry, ...recall(key(), /** @type {Entry[]} */ ([]))].slice(0, KEPT));
+
   line.addEventListener('over', (event) => {
     const { call, seconds } = /** @type {CustomEvent<{ call: import('./line.js').Call, seconds: number }>} */ (event).detail;
     const incoming = call.direction === 'incoming';
     const missed = incoming && !seconds && !['declined', 'answered-elsewhere'].includes(call.end?.code ?? '');
-    /** @type {Entry} */
-    const entry = { uri: call.peer.uri, name: nameOf(call.peer), incoming, missed, at: Date.now() - seconds * 1000, seconds: Math.floor(seconds) };
-    remember(key(), [entry, ...recall(key(), /** @type {Entry[]} */ ([]))].slice(0, KEPT));
+    add({ uri: call.peer.uri, name: nameOf(call.peer), incoming, missed, at: Date.now() - seconds * 1000, seconds: Math.floor(seconds) });
+  });
+  line.phone.addEventListener('missed', ({ detail: { peer } }) => {
+    const name = nameOf(peer);
+    add({ uri: peer.uri, name, incoming: true, missed: true, at: Date.now(), seconds: 0 });
+    toast.open(say('end.busy.incoming', { name }));
   });
   on(button('recent-clear'), 'click', () => {
     remember(key(), []);
