@@ -4,7 +4,7 @@
 //
 // `/files.json` names the version and its files. A version is fetched as a whole into a cache of its own
 // and counts from then on: files of two versions never mix. The page is answered from the cache at once,
-// and a newer version is looked for behind it, to be seen at the next load. What isn't in the list goes to
+// and a newer version is looked for when it has loaded, to be seen at the next load. What isn't in the list goes to
 // the network untouched: sockets, `/.well-known/partyline` (the phone keeps its last answer itself), other origins.
 
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
@@ -25,10 +25,14 @@ worker.addEventListener('fetch', (event) => {
   if (request.mode === 'navigate') {
     if (url.pathname !== '/') return;
     event.respondWith(answer('/', request));
-    event.waitUntil(update().catch(() => {}));
   } else if (url.pathname !== LIST && !url.pathname.startsWith('/.well-known/')) {
     event.respondWith(answer(url.pathname, request));
   }
+});
+
+// The page asks when it has loaded all of its files: before that, they would come from two versions.
+worker.addEventListener('message', (event) => {
+  if (event.data?.partyline === 'look') event.waitUntil(update().catch(() => {}));
 });
 
 worker.addEventListener('notificationclick', (event) => {

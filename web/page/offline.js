@@ -17,6 +17,9 @@ export function keepForOffline(line) {
   return () => {
     if (kept || line.state === 'signing-in') return;
     kept = true;
-    serviceWorker.register('/sw.js').catch((error) => console.warn('the page is not kept for offline use:', error));
+    serviceWorker.register('/sw.js').then(() => serviceWorker.ready).then(
+      ({ active }) => active?.postMessage({ partyline: 'look' }),
+      (error) => console.warn('the page is not kept for offline use:', error),
+    );
   };
 }
