@@ -70,27 +70,25 @@ fn a39_a_token_whose_certificate_would_have_to_be_fetched_is_refused() {
     assert_eq!(read(&value).err(), Some(IdentityError::Invalid));
 }
 
-/// The vector of `docs/protocol.md`.
+/// A vector of `docs/protocol.md`, its lines joined.
+fn vector(name: &str) -> String {
+    let text = include_str!("../../../docs/protocol.md");
+    let start = alloc::format!("```vector sip/{name}\n");
+    let block = text.split_once(&start).unwrap().1;
+    block.split_once("```").unwrap().0.replace('\n', "")
+}
+
 #[test]
 fn r126_what_is_signed_byte_for_byte() {
     let input = signing_input(&claims(), b"certificate");
     let (header, payload) = input.split_once('.').unwrap();
     let text = |part| String::from_utf8(base64::read_url(part).unwrap()).unwrap();
-    assert_eq!(
-        text(header),
-        r#"{"alg":"ES256","typ":"passport","x5c":["Y2VydGlmaWNhdGU="]}"#
-    );
-    assert_eq!(
-        text(payload),
-        concat!(
-            r#"{"dest":{"uri":["sip:bob@example.org"]},"iat":1780272000,"jti":"call/7","mky":[{"alg":"sha-256","dig":"#,
-            r#""000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F"}],"orig":{"uri":"sip:alice@example.org"},"#,
-            r#""rcd":{"nam":"A \"B\""}}"#,
-        )
-    );
+    assert_eq!(text(header), vector("identity-header"));
+    assert_eq!(text(payload), vector("identity-payload"));
     assert!(input.starts_with("eyJhbGciOiJFUzI1NiIsInR5cCI6InBhc3Nwb3J0IiwieDVjIjpb"));
     let value = write(&input, &Signature([0; 64]), "sip:alice@example.org");
-    assert!(value.ends_with(".AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA;info=<sip:alice@example.org>;alg=ES256"));
+    let end = alloc::format!(".{};info=<sip:alice@example.org>;alg=ES256", "A".repeat(86));
+    assert!(value.ends_with(&end));
 }
 
 #[test]
