@@ -16,6 +16,8 @@ export function attention(line) {
     document.title = ringing;
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     timer = setInterval(() => {
+      // Asked before any touch, browsers complain in the console.
+      if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(FLASH_MS / 2);
       if (!still) document.title = document.title === ringing ? `· ${name} ·` : ringing;
     }, FLASH_MS);
     if (document.hidden) void notify(name);

@@ -22,11 +22,12 @@ export function incomingCard(line) {
     const ringing = line.state === 'ringing';
     if (!ringing && card.open) card.close();
     if (!ringing || !line.call || card.open) return;
-    const { peer } = line.call;
+    const { peer, remoteVideo } = line.call;
     write(element('incoming-name'), nameOf(peer));
     write(element('incoming-address'), addressOf(peer.uri));
     portray(element('incoming-avatar'), peer);
     badge(element('incoming-verified'), peer);
+    write(element('incoming-what'), say(remoteVideo ? 'incoming.whatVideo' : 'incoming.what'));
     card.showModal();
     // Not on a button: whoever is typing when it rings must not answer by the next space or return.
     element('incoming-name').focus();

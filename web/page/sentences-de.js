@@ -56,6 +56,7 @@ export const german = {
   'recent.call': 'Anrufen:',
 
   'incoming.what': 'ruft dich an',
+  'incoming.whatVideo': 'ruft dich mit Bild an',
   'incoming.announce': '{name} ruft dich an.',
   'incoming.titled': '{name} ruft an',
   'incoming.silent': 'Dieser Browser lässt den Klingelton stumm, bis du in die Seite geklickt hast.',

@@ -55,6 +55,7 @@ export const english = {
   'recent.call': 'Call:',
 
   'incoming.what': 'is calling you',
+  'incoming.whatVideo': 'is calling you with video',
   'incoming.announce': '{name} is calling you.',
   'incoming.titled': '{name} is calling',
   'incoming.silent': 'This browser keeps the ringtone silent until you have clicked in the page.',
