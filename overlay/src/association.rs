@@ -32,6 +32,7 @@ pub enum FromOrdinary {
     /// Opens the association.
     Hello {
         /// Drawn for this association.
+        #[serde(with = "crate::nonce")]
         nonce: Nonce,
         /// The host that was dialled, without port.
         host: String,
@@ -78,6 +79,7 @@ pub enum FromSuperNode {
     /// Answers `Hello`.
     Challenge {
         /// Drawn for this association.
+        #[serde(with = "crate::nonce")]
         nonce: Nonce,
         /// The super node's certificate, DER.
         certificate: Vec<u8>,

@@ -1,7 +1,8 @@
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use credential::{Certificate, Check, Job, RevocationList, TrustAnchor, Verified, Verify};
+use machine::Map;
 
 use crate::{RecordFault, SignedRecord};
 
@@ -9,8 +10,9 @@ use crate::{RecordFault, SignedRecord};
 #[derive(Debug)]
 pub(crate) struct Checks<T> {
     next: u64,
-    jobs: BTreeMap<Job, (u64, usize)>,
-    tasks: BTreeMap<u64, Task<T>>,
+    jobs: Map<Job, (u64, usize)>,
+    /// Boxed, for a flood of checks makes the map long, and taking one out moves the others.
+    tasks: Map<u64, Box<Task<T>>>,
 }
 
 #[derive(Debug)]
@@ -24,8 +26,8 @@ impl<T> Checks<T> {
     pub(crate) const fn new() -> Self {
         Self {
             next: 0,
-            jobs: BTreeMap::new(),
-            tasks: BTreeMap::new(),
+            jobs: Map::new(),
+            tasks: Map::new(),
         }
     }
 
@@ -45,11 +47,11 @@ impl<T> Checks<T> {
         let task = self.job().0;
         self.tasks.insert(
             task,
-            Task {
+            Box::new(Task {
                 left: checks.len(),
                 failed: None,
                 subject,
-            },
+            }),
         );
         let mut requests = Vec::with_capacity(checks.len());
         for (place, check) in checks.into_iter().enumerate() {
@@ -81,35 +83,35 @@ impl<T> Checks<T> {
 /// Kept by their very bytes, so that no collision of a hash lets another one pass.
 #[derive(Debug)]
 pub(crate) struct Chains {
-    known: BTreeSet<Vec<u8>>,
-    order: VecDeque<Vec<u8>>,
+    /// With when each was learnt.
+    known: Map<Vec<u8>, u64>,
+    learnt: u64,
     limit: usize,
 }
 
 impl Chains {
     pub(crate) const fn new(limit: usize) -> Self {
         Self {
-            known: BTreeSet::new(),
-            order: VecDeque::new(),
+            known: Map::new(),
+            learnt: 0,
             limit,
         }
     }
 
     pub(crate) fn knows(&self, der: &[u8]) -> bool {
-        self.known.contains(der)
+        self.known.contains_key(der)
     }
 
     pub(crate) fn learn(&mut self, der: &[u8]) {
-        if self.known.contains(der) {
+        if self.known.contains_key(der) {
             return;
         }
-        if self.order.len() >= self.limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        if self.known.len() >= self.limit {
+            let oldest = self.known.values().copied().min().unwrap_or(0);
+            self.known.retain(|_, learnt| *learnt != oldest);
         }
-        self.known.insert(der.to_vec());
-        self.order.push_back(der.to_vec());
+        self.learnt += 1;
+        self.known.insert(der.to_vec(), self.learnt);
     }
 }
 

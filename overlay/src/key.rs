@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 /// A place on the ring: the hash of a resource's name, or a super node's id.
+///
+/// On the wire it is what a node id is, read by the same code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "NodeId", into = "NodeId")]
 pub struct Key(pub [u8; 20]);
 
 impl Key {
@@ -31,6 +34,12 @@ impl Key {
 impl From<NodeId> for Key {
     fn from(node: NodeId) -> Self {
         Self(node.0)
+    }
+}
+
+impl From<Key> for NodeId {
+    fn from(key: Key) -> Self {
+        Self(key.0)
     }
 }
 

@@ -18,6 +18,7 @@ mod error;
 pub mod frame;
 mod id;
 mod key;
+mod nonce;
 mod ordinary;
 pub mod peer;
 pub mod record;

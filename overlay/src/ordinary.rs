@@ -7,7 +7,6 @@ mod link;
 mod placing;
 mod reading;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -15,7 +14,7 @@ use credential::{
     Certificate, Check, Instance, Job, NodeId, OverlayId, RevocationList, Sign, Signed,
     TrustAnchor, Verified,
 };
-use machine::{Instant, Machine, Outbox, Rng, WallClock};
+use machine::{Instant, Machine, Map, Outbox, Rng, WallClock};
 
 pub use self::interface::{
     Misbehaviour, OrdinaryConfig, OrdinaryEvent, OrdinaryInput, OrdinaryOutput, Parting,
@@ -40,18 +39,18 @@ pub struct OrdinaryNode {
     rng: Rng,
     state: State,
     candidates: Candidates,
-    links: BTreeMap<LinkId, Link>,
+    links: Map<LinkId, Link>,
     /// How many dials may be under way at one time.
     tries: usize,
     dial_due: Option<Instant>,
     /// Super nodes that refused the credential.
-    deniers: BTreeSet<NodeId>,
-    calls: BTreeMap<QueryId, Call>,
-    requests: BTreeMap<u64, (QueryId, LinkId)>,
+    deniers: Vec<NodeId>,
+    calls: Map<QueryId, Call>,
+    requests: Map<u64, (QueryId, LinkId)>,
     seen: Seen,
     last_sequence: u64,
     checks: Checks<Waiting>,
-    signing: BTreeMap<Job, Awaited>,
+    signing: Map<Job, Awaited>,
     chains: Chains,
     timers: Timers<Timer>,
     /// Numbers links, calls and requests.
@@ -127,16 +126,16 @@ impl OrdinaryNode {
             rng: Rng::new(config.seed),
             state: State::Active,
             candidates,
-            links: BTreeMap::new(),
+            links: Map::new(),
             tries: link::WANTED,
             dial_due: None,
-            deniers: BTreeSet::new(),
-            calls: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            deniers: Vec::new(),
+            calls: Map::new(),
+            requests: Map::new(),
             seen: Seen::default(),
             last_sequence: 0,
             checks: Checks::new(),
-            signing: BTreeMap::new(),
+            signing: Map::new(),
             chains: Chains::new(CHAINS),
             timers: Timers::new(),
             next: 0,

@@ -1,35 +1,36 @@
-use alloc::collections::BTreeSet;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
 
 use machine::Instant;
 
 /// What is due when. A timer that lost its meaning is not taken out; whoever handles it sees that.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
-    due: BTreeSet<(Instant, T)>,
+    due: BinaryHeap<Reverse<(Instant, T)>>,
 }
 
 impl<T: Ord + Copy> Timers<T> {
     pub(crate) const fn new() -> Self {
         Self {
-            due: BTreeSet::new(),
+            due: BinaryHeap::new(),
         }
     }
 
     pub(crate) fn set(&mut self, at: Instant, timer: T) {
-        self.due.insert((at, timer));
+        self.due.push(Reverse((at, timer)));
     }
 
     /// Takes the next timer that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<T> {
-        let &(at, timer) = self.due.first()?;
+        let &Reverse((at, timer)) = self.due.peek()?;
         if at > now {
             return None;
         }
-        self.due.pop_first();
+        self.due.pop();
         Some(timer)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.due.first().map(|&(at, _)| at)
+        self.due.peek().map(|&Reverse((at, _))| at)
     }
 }

@@ -242,7 +242,9 @@ impl OrdinaryNode {
                 Some(node),
             ) => {
                 // One super node may err or lie about the credential. Two different ones settle it.
-                self.deniers.insert(node);
+                if !self.deniers.contains(&node) {
+                    self.deniers.push(node);
+                }
                 if self.deniers.len() >= WANTED {
                     return self.credential_ended(now);
                 }

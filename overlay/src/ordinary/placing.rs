@@ -1,11 +1,10 @@
 //! `add`, `update`, `remove`: signs the record and has a super node place it.
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Instance, Signature};
-use machine::Instant;
+use machine::{Instant, Map};
 
 use super::reading::{DEADLINE, Found, is_own};
 use super::{Awaited, Call, OrdinaryEvent, OrdinaryNode, Timer};
@@ -24,10 +23,10 @@ pub(super) const PUT_HEDGE: Duration = Duration::from_millis(1_000);
 pub(super) struct Put {
     mode: Mode,
     /// What is still to be placed; the first one is under way. More than one only when several devices' records go.
-    items: VecDeque<Item>,
+    items: Vec<Item>,
     /// The first one, signed.
     record: Option<SignedRecord>,
-    asked: BTreeMap<LinkId, Option<PutOutcome>>,
+    asked: Map<LinkId, Option<PutOutcome>>,
     deadline: Instant,
     hedged: bool,
     /// The sequence was raised once because a newer version was stored.
@@ -61,7 +60,7 @@ impl OrdinaryNode {
             return self.put_failed(query, PlaceError::CredentialExpired);
         };
         let control = self.control(key, instance, placement, mode == Mode::Remove);
-        let items = VecDeque::from([Item { control, body }]);
+        let items = Vec::from([Item { control, body }]);
         self.start_put(query, mode, items, now);
     }
 
@@ -80,7 +79,7 @@ impl OrdinaryNode {
         let mut control = self.control(key, instance, Placement::lasting(MAX_LIFETIME), true);
         control.instance = instance;
         let body = Vec::new();
-        let items = VecDeque::from([Item { control, body }]);
+        let items = Vec::from([Item { control, body }]);
         self.start_put(query, Mode::Remove, items, now);
     }
 
@@ -98,7 +97,7 @@ impl OrdinaryNode {
         let own = records
             .into_iter()
             .filter(|record| is_own(record, &self.certificate));
-        let items: VecDeque<Item> = own
+        let items: Vec<Item> = own
             .map(|record| Item {
                 control: Control {
                     key,
@@ -141,7 +140,7 @@ impl OrdinaryNode {
         }
     }
 
-    fn start_put(&mut self, query: QueryId, mode: Mode, items: VecDeque<Item>, now: Instant) {
+    fn start_put(&mut self, query: QueryId, mode: Mode, items: Vec<Item>, now: Instant) {
         let deadline = now + DEADLINE;
         self.calls.insert(
             query,
@@ -149,7 +148,7 @@ impl OrdinaryNode {
                 mode,
                 items,
                 record: None,
-                asked: BTreeMap::new(),
+                asked: Map::new(),
                 deadline,
                 hedged: false,
                 raised: false,
@@ -166,7 +165,7 @@ impl OrdinaryNode {
         let Some(Call::Put(put)) = self.calls.get_mut(&query) else {
             return;
         };
-        let Some(item) = put.items.front_mut() else {
+        let Some(item) = put.items.first_mut() else {
             return;
         };
         self.last_sequence = sequence;
@@ -190,7 +189,7 @@ impl OrdinaryNode {
         let Some(Call::Put(put)) = self.calls.get_mut(&query) else {
             return;
         };
-        let Some(item) = put.items.front() else {
+        let Some(item) = put.items.first() else {
             return;
         };
         if item.control.sequence != sequence {
@@ -287,8 +286,8 @@ impl OrdinaryNode {
         let Some(Call::Put(put)) = self.calls.get_mut(&query) else {
             return;
         };
-        if let Some(item) = put.items.pop_front() {
-            self.seen.note(&item.control);
+        if !put.items.is_empty() {
+            self.seen.note(&put.items.remove(0).control);
         }
         if put.items.is_empty() {
             let sequence = put.sequence;

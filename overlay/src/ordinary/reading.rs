@@ -1,12 +1,11 @@
 //! `get`: asks, verifies what comes, asks elsewhere when an answer is bad, slow, or empty.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Certificate, Instance};
-use machine::Instant;
+use machine::{Instant, Map};
 
 use super::{Call, Misbehaviour, OrdinaryEvent, OrdinaryNode, Timer, Waiting};
 use crate::association::{FromOrdinary, SearchEnd};
@@ -27,7 +26,7 @@ pub(super) struct Get {
     owner: Option<String>,
     reading: Reading,
     deadline: Instant,
-    asked: BTreeMap<LinkId, Asked>,
+    asked: Map<LinkId, Asked>,
     /// Verified, newest version of each, with who handed it over.
     records: Vec<(SignedRecord, LinkId)>,
     refused: bool,
@@ -79,7 +78,7 @@ impl OrdinaryNode {
             owner,
             reading,
             deadline,
-            asked: BTreeMap::new(),
+            asked: Map::new(),
             records: Vec::new(),
             refused: false,
             hedged: false,
@@ -382,7 +381,7 @@ fn live(records: &[(SignedRecord, LinkId)]) -> Vec<SignedRecord> {
 /// The newest sequence seen of each record, so that a super node can't pass an old one off as new.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    newest: BTreeMap<(Key, String, Instance), u64>,
+    newest: Map<(Key, String, Instance), u64>,
 }
 
 impl Seen {
@@ -409,7 +408,7 @@ impl Seen {
         {
             self.newest.remove(&oldest);
         }
-        let newest = self.newest.entry(slot).or_insert(control.sequence);
+        let newest = self.newest.get_or_insert(slot, control.sequence);
         let is_older = control.sequence < *newest;
         *newest = control.sequence.max(*newest);
         is_older
