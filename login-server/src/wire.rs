@@ -197,32 +197,43 @@ pub fn report_text(overlay: &str, timestamp: u64, ws: &str, quic: &str) -> Strin
 mod tests {
     use super::*;
 
-    /// The vectors of `docs/protocol.md`.
     #[test]
-    fn signed_texts_are_as_specified() {
+    fn r108_texts_that_nodes_sign_for_the_login_server_are_as_specified() {
         let overlay = "000102030405060708090a0b0c0d0e0f";
         let names = [
             "https://a.example".to_owned(),
             "https://b.example:8443".to_owned(),
         ];
+        let time = 1_795_400_000_000;
         assert_eq!(
-            renew_text(overlay, 1_795_400_000_000, "MFkw"),
-            "partyline renew 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nMFkw"
+            vector("login/renew-text"),
+            renew_text(overlay, time, "MFkw")
         );
-        assert_eq!(
-            enrol_renew_text(overlay, 1_795_400_000_000, "MFkw", "192.0.2.1:4433", &names),
-            "partyline enrol renew 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nMFkw\n192.0.2.1:4433\n\
-             https://a.example https://b.example:8443"
+        let text = enrol_renew_text(overlay, time, "MFkw", "192.0.2.1:4433", &names);
+        assert_eq!(vector("login/enrol-renew-text"), text);
+    }
+
+    #[test]
+    fn r095_the_text_that_nodes_sign_for_the_bootstrap_server_is_as_specified() {
+        let overlay = "000102030405060708090a0b0c0d0e0f";
+        let text = report_text(
+            overlay,
+            1_795_400_000_000,
+            "wss://a.example/p2psip",
+            "192.0.2.1:4433",
         );
-        assert_eq!(
-            report_text(
-                overlay,
-                1_795_400_000_000,
-                "wss://a.example/p2psip",
-                "192.0.2.1:4433"
-            ),
-            "partyline report 1\n000102030405060708090a0b0c0d0e0f\n1795400000000\nwss://a.example/p2psip\n\
-             192.0.2.1:4433"
-        );
+        assert_eq!(vector("login/report-text"), text);
+    }
+
+    /// A vector of `docs/protocol.md`.
+    fn vector(name: &str) -> String {
+        let document = include_str!("../../docs/protocol.md");
+        let (_, rest) = document.split_once(&format!("```vector {name}\n")).unwrap();
+        let (digits, _) = rest.split_once("```").unwrap();
+        let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let bytes = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16));
+        String::from_utf8(bytes.collect::<Result<_, _>>().unwrap()).unwrap()
     }
 }

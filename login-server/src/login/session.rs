@@ -71,8 +71,7 @@ impl Session {
 
     /// Whether a form was made for this session.
     pub(super) fn made(&self, token: &str) -> bool {
-        // a session that has just begun has made no form
-        !self.fresh && same(self.token().as_bytes(), token.as_bytes())
+        same(self.token().as_bytes(), token.as_bytes())
     }
 
     /// The `Set-Cookie` that the browser needs, if any.

@@ -299,6 +299,18 @@ async fn a08_strangers_who_try_passwords_do_not_keep_the_owner_out() {
         answer.status, 429,
         "another account's browser is a stranger's"
     );
+    let mut newcomer = stage.browser();
+    newcomer.cookies = stranger.cookies.clone();
+    for (name, value) in &mut newcomer.cookies {
+        if name.ends_with("-known") {
+            *value = crate::store::secret();
+        }
+    }
+    let answer = newcomer.submit("/sign-in", &strange, &right).await;
+    assert_eq!(
+        answer.status, 429,
+        "and so is one with a cookie of its own make"
+    );
     assert_eq!(
         owner.submit("/sign-in", &form, &right).await.location(),
         "/account"

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 use super::browser::Browser;
 use super::device::{Device, certificate};
 use super::stage::{PAGE, Stage};
@@ -212,6 +214,29 @@ async fn a_certificate_of_another_network_is_not_renewed() {
     let request = device.renewal(&foreign, &device, stage.now());
     let answer = stage.browser().post("/renew", Some(PAGE), &request).await;
     assert_eq!(answer.refusal(), (403, "invalid_credential".into()));
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_accounts_know_nothing_of_is_not_renewed() {
+    let stage = Stage::new().await;
+    let (mut browser, device) = (stage.account("alice").await, Device::new());
+    let mut credential = stage.credential(&mut browser, &device).await;
+    // as after the accounts were restored from a copy that is older than the certificate
+    let unknown = stage
+        .server
+        .authority
+        .certify_user(
+            device.key(),
+            &credential.uri,
+            device.instance.parse().unwrap(),
+            stage.now(),
+            credential.expires,
+        )
+        .unwrap();
+    credential.certificate = BASE64_STANDARD.encode(unknown.der());
+    let request = device.renewal(&credential, &device, stage.now());
+    let answer = browser.post("/renew", Some(PAGE), &request).await;
+    assert_eq!(answer.refusal(), (403, "credential_revoked".into()));
 }
 
 #[tokio::test]
