@@ -143,14 +143,26 @@ fn parameter(text: &str) -> Option<(&str, Option<&str>, &str)> {
 }
 
 /// The elements of a comma-separated list. Commas in quotes and in angle brackets do not separate.
-pub fn elements(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(value);
-    core::iter::from_fn(move || {
-        let text = rest?;
+#[must_use]
+pub const fn elements(value: &str) -> Elements<'_> {
+    Elements { rest: Some(value) }
+}
+
+/// The elements of a comma-separated list, by [`elements`].
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    rest: Option<&'a str>,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
         let end = separator(text);
-        rest = end.map(|end| &text[end + 1..]);
+        self.rest = end.map(|end| &text[end + 1..]);
         Some(trim(&text[..end.unwrap_or(text.len())]))
-    })
+    }
 }
 
 /// The place of the first comma that separates.

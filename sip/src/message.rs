@@ -4,9 +4,24 @@
 //! demand from the slices (module [`header`](crate::header)), and [`Rewrite`] forwards by copying slices. Folded lines and
 //! blanks before a colon, which RFC 3261 allows, are made plain in place, so that every element after this one reads
 //! the message alike.
+//!
+//! ```
+//! use sip::message::{Message, Name, Rewrite};
+//!
+//! let text = "OPTIONS sip:bob@example.org SIP/2.0\r\nVia : SIP/2.0/WSS a.invalid;branch=z9hG4bK1\r\nf: <sip:a@b>;\r\n tag=1\r\n\
+//!     To: <sip:bob@example.org>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n";
+//! let message = Message::parse(text.as_bytes().to_vec()).expect("it is valid");
+//! assert_eq!(message.from_tag(), "1");
+//!
+//! let sent_on = Rewrite::new(&message).push_via("SIP/2.0/WSS me.sn;branch=z9hG4bK2").finish();
+//! let sent_on = Message::parse(sent_on).expect("it stays valid");
+//! assert_eq!(sent_on.list(Name::Via).count(), 2);
+//! ```
 
 use alloc::vec::Vec;
 use core::ops::Range;
+
+use crate::header::{Elements, elements};
 
 mod compose;
 mod flaw;
@@ -145,11 +160,13 @@ impl Message {
     }
 
     /// The values of all fields of that name, one for each line.
-    pub fn fields(&self, name: Name) -> impl Iterator<Item = &str> {
-        self.fields
-            .iter()
-            .filter(move |field| field.name == name)
-            .map(|field| self.slice(field.value))
+    #[must_use]
+    pub fn fields(&self, name: Name) -> Fields<'_> {
+        Fields {
+            message: self,
+            name,
+            next: 0,
+        }
     }
 
     /// All fields in order: name as written, value.
@@ -160,8 +177,12 @@ impl Message {
     }
 
     /// The elements of a header that is a comma-separated list, over all its lines.
-    pub fn list(&self, name: Name) -> impl Iterator<Item = &str> {
-        self.fields(name).flat_map(crate::header::elements)
+    #[must_use]
+    pub fn list(&self, name: Name) -> List<'_> {
+        List {
+            fields: self.fields(name),
+            elements: None,
+        }
     }
 
     /// Says whether a list header (Supported, Require, Allow) names `option`.
@@ -184,5 +205,48 @@ impl Message {
 
     fn first(&self, name: Name) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// The values of the fields of one name, by [`Message::fields`].
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    message: &'a Message,
+    name: Name,
+    next: usize,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let field = self.message.fields.get(self.next)?;
+            self.next += 1;
+            if field.name == self.name {
+                return Some(self.message.slice(field.value));
+            }
+        }
+    }
+}
+
+/// The elements of a list header, by [`Message::list`].
+#[derive(Debug, Clone)]
+pub struct List<'a> {
+    fields: Fields<'a>,
+    elements: Option<Elements<'a>>,
+}
+
+impl<'a> Iterator for List<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let next = self.elements.as_mut().and_then(Elements::next);
+            if next.is_some() {
+                return next;
+            }
+            self.elements = Some(elements(self.fields.next()?));
+        }
     }
 }
