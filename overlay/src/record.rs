@@ -133,6 +133,25 @@ pub enum RecordFault {
     Stale,
 }
 
+impl RecordFault {
+    /// Whether everybody must see the fault at any time. Clocks and revocation lists may differ between honest nodes.
+    pub(crate) const fn is_plain(self) -> bool {
+        match self {
+            Self::Overlay
+            | Self::Key
+            | Self::OtherOwner
+            | Self::TooLarge
+            | Self::Lifetime
+            | Self::Tombstone
+            | Self::Owner
+            | Self::Instance
+            | Self::Chain
+            | Self::Signature => true,
+            Self::Expired | Self::Sequence | Self::Certificate | Self::Stale => false,
+        }
+    }
+}
+
 impl fmt::Display for RecordFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

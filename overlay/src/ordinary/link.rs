@@ -20,8 +20,10 @@ const PARALLEL: usize = 4;
 const IMPATIENCE: Duration = Duration::from_millis(400);
 /// How long dialling and proving may take.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How often a standing association is asked whether it lives, and how long it may take to answer.
-pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// How often a standing association is asked whether it lives. Two misses and it is dead, so that a dead one is
+/// noticed within about two seconds, and a network that stalls for a second and a half is forgiven.
+pub(super) const BEAT: Duration = Duration::from_millis(700);
+const MISSES: u8 = 2;
 /// How long after a renewal, and after each other, the associations change over to the new credential.
 pub(super) const ROTATION: Duration = Duration::from_secs(15);
 
@@ -34,6 +36,7 @@ pub(super) struct Link {
     pub(super) state: State,
     pub(super) heard: Instant,
     asked: Option<Instant>,
+    misses: u8,
     /// The own credential's that it stands by.
     credential: Serial,
     /// What to add to the own clock to get the super node's, if they differ much.
@@ -115,6 +118,7 @@ impl OrdinaryNode {
                 state: State::Dialling,
                 heard: now,
                 asked: None,
+                misses: 0,
                 skew: 0,
             },
         );
@@ -320,6 +324,11 @@ impl OrdinaryNode {
             return;
         };
         if link.asked.is_some_and(|asked| link.heard < asked) {
+            link.misses += 1;
+        } else {
+            link.misses = 0;
+        }
+        if link.misses >= MISSES {
             return self.close(id, Parting::Silent, now);
         }
         link.asked = Some(now);

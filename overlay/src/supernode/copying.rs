@@ -288,7 +288,7 @@ impl SuperNode {
         let checks = checks.map_err(|fault| {
             // A record may have ended on its way.
             if fault != crate::RecordFault::Expired {
-                self.misbehaved(Offender::SuperNode(from), Offence::Record(fault));
+                self.accuse(from, fault, now);
             }
         })?;
         let verdict = self
@@ -314,7 +314,7 @@ impl SuperNode {
         let slot = SlotId::of(&record.control);
         match failed {
             Some(failed) => {
-                self.forged(from, Offence::Record(record_fault(failed)), now);
+                self.accuse(from, record_fault(failed), now);
             }
             None => {
                 self.chains.learn(&record.certificate);

@@ -160,11 +160,11 @@ impl SuperNode {
             node.misbehaved(Offender::SuperNode(from), Offence::Announcement);
         };
         if about.quic.len() > MAX_TEXT || about.url.len() > MAX_TEXT {
-            return fault(self);
+            return self.forged(from, Offence::Announcement, now);
         }
         let subject = about.statement.get(1..21).and_then(NodeId::from_slice);
         let Some(node) = subject else {
-            return fault(self);
+            return self.forged(from, Offence::Announcement, now);
         };
         let known = self.ring.incarnation(node);
         if node == self.own || known.is_some_and(|known| about.incarnation <= known) {
@@ -175,7 +175,7 @@ impl SuperNode {
             return fault(self);
         }
         let Some(statement) = MemberStatement::read(&about.statement) else {
-            return fault(self);
+            return self.forged(from, Offence::Announcement, now);
         };
         let anchor = &self.config.anchor;
         let Ok(member) = anchor.admit_member(&statement, wall, &self.revocations) else {

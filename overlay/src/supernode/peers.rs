@@ -11,7 +11,7 @@ use machine::Instant;
 use super::{Offence, Offender, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
 use crate::budget::Budget;
 use crate::peer::Message;
-use crate::{LinkId, frame};
+use crate::{LinkId, RecordFault, frame};
 
 /// How long a dial may take before it counts as failed.
 const DIAL: Duration = Duration::from_millis(1_500);
@@ -44,6 +44,7 @@ pub(super) struct Peer {
     asked: Option<Instant>,
     misses: u8,
     budget: Budget,
+    flooding: bool,
 }
 
 /// A dial under way.
@@ -95,6 +96,7 @@ impl SuperNode {
             asked: None,
             misses: 0,
             budget: Budget::new(),
+            flooding: false,
         };
         self.peers.insert(link, peer);
         self.event(SuperNodeEvent::PeerUp { link, node });
@@ -120,11 +122,15 @@ impl SuperNode {
         peer.heard = now;
         peer.misses = 0;
         if !peer.budget.take(MESSAGES.0, MESSAGES.1, now) {
-            return self.misbehaved(Offender::SuperNode(node), Offence::Flood);
+            if !core::mem::replace(&mut peer.flooding, true) {
+                self.misbehaved(Offender::SuperNode(node), Offence::Flood);
+            }
+            return;
         }
+        peer.flooding = false;
         match frame::decode::<Message>(overlay, bytes) {
             Ok(message) => self.peer_message(link, node, message, now),
-            Err(fault) => self.misbehaved(Offender::SuperNode(node), Offence::Frame(fault)),
+            Err(fault) => self.forged(node, Offence::Frame(fault), now),
         }
     }
 
@@ -324,6 +330,16 @@ impl SuperNode {
         (*count, *last) = (*count + 1, now);
         if *count >= FORGERIES {
             self.close_links(node);
+        }
+    }
+
+    /// A super node handed over a faulty record.
+    pub(super) fn accuse(&mut self, node: NodeId, fault: RecordFault, now: Instant) {
+        let how = Offence::Record(fault);
+        if fault.is_plain() {
+            self.forged(node, how, now);
+        } else {
+            self.misbehaved(Offender::SuperNode(node), how);
         }
     }
 

@@ -172,7 +172,7 @@ impl SuperNode {
         )
         .map_err(|fault| {
             if let Origin::Peer(node, _) = origin {
-                self.misbehaved(Offender::SuperNode(node), Offence::Record(fault));
+                self.accuse(node, fault, now);
             }
             Refused::Record(fault)
         })?;
@@ -209,7 +209,7 @@ impl SuperNode {
             Some(failed) => {
                 let fault = record_fault(failed);
                 if let Origin::Peer(node, _) = origin {
-                    self.forged(node, Offence::Record(fault), now);
+                    self.accuse(node, fault, now);
                 }
                 Err(Refused::Record(fault))
             }

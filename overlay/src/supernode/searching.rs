@@ -167,7 +167,7 @@ impl SuperNode {
         }
         for record in records.into_iter().take(RECORDS) {
             if let Err(fault) = self.take_found(from, request, record, now) {
-                self.misbehaved(Offender::SuperNode(from), Offence::Record(fault));
+                self.accuse(from, fault, now);
             }
         }
         self.search_on(request, now);
@@ -223,7 +223,7 @@ impl SuperNode {
         now: Instant,
     ) {
         if let Some(failed) = failed {
-            self.forged(from, Offence::Record(record_fault(failed)), now);
+            self.accuse(from, record_fault(failed), now);
         } else {
             self.chains.learn(&record.certificate);
         }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use credential::{Challenge, Role};
+use credential::{Challenge, RevocationList, Role};
+use machine::{Instant, Machine, WallClock};
 use overlay::association::{FromOrdinary, FromSuperNode};
-use overlay::{GetError, Misbehaviour, OrdinaryEvent};
+use overlay::{
+    GetError, Misbehaviour, OrdinaryConfig, OrdinaryEvent, OrdinaryInput, OrdinaryNode,
+    OrdinaryOutput, frame,
+};
 use sim::{Fact, HostId};
 
-use crate::authority::{Authority, Identity};
+use crate::authority::{Authority, Identity, Verifier, WALL};
 use crate::node::Node;
 use crate::raw::{Raw, node};
 use crate::world::{World, key};
@@ -310,4 +314,68 @@ fn sign_out_closes_everything() {
             .any(|event| matches!(event, overlay::SuperNodeEvent::Dissociated { .. }))
     });
     assert!(gone);
+}
+
+#[test]
+fn a04_the_own_proof_waits_for_the_others_however_fast_it_is_signed() {
+    let world = World::new(88);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let super_node = world.authority.super_node(node(1));
+    let config = OrdinaryConfig {
+        anchor: world.authority.anchor.clone(),
+        certificate: alice.certificate.clone(),
+        revocations: RevocationList::empty(world.overlay()),
+        candidates: vec![overlay::Candidate {
+            url: "wss://sn1/p2psip".into(),
+            node: None,
+        }],
+        clock: WallClock::new(WALL),
+        seed: [1; 32],
+    };
+    let now = Instant::EPOCH;
+    let mut machine = OrdinaryNode::new(config, now);
+    let Some(OrdinaryOutput::Dial { link, .. }) = machine.poll_output() else {
+        panic!("it dials");
+    };
+    machine.handle_input(OrdinaryInput::Up(link), now);
+    let Some(OrdinaryOutput::Send { frame, .. }) = machine.poll_output() else {
+        panic!("it says hello");
+    };
+    let Ok(FromOrdinary::Hello { nonce, .. }) = frame::decode(world.overlay(), &frame) else {
+        panic!("hello");
+    };
+    let challenge = Challenge {
+        overlay: world.overlay(),
+        ordinary: &nonce,
+        super_node: &[2; 32],
+        node: node(1),
+        host: "sn1",
+    };
+    let answer = FromSuperNode::Challenge {
+        nonce: [2; 32],
+        certificate: super_node.certificate.der().to_vec(),
+        signature: super_node.sign(&challenge.message(Role::SuperNode).unwrap()),
+    };
+    let frame = frame::encode(world.overlay(), &answer);
+    machine.handle_input(OrdinaryInput::Frame { link, frame }, now);
+    let mut checks = Vec::new();
+    while let Some(output) = machine.poll_output() {
+        match output {
+            OrdinaryOutput::Verify(check) => checks.push(check),
+            OrdinaryOutput::Sign(sign) => {
+                machine.handle_input(OrdinaryInput::Signed(alice.signed(&sign)), now);
+            }
+            other => panic!("too early: {other:?}"),
+        }
+    }
+    assert_eq!(checks.len(), 2, "the proof and the chain");
+    let mut verifier = Verifier::default();
+    for check in checks {
+        assert_eq!(machine.poll_output(), None);
+        machine.handle_input(OrdinaryInput::Verified(verifier.verified(&check)), now);
+    }
+    assert!(matches!(
+        machine.poll_output(),
+        Some(OrdinaryOutput::Send { .. })
+    ));
 }
