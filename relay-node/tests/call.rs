@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "the other test uses the rest")]
 #[path = "network/phone.rs"]
 mod phone;
 #[expect(dead_code, reason = "the other test uses the rest")]
@@ -26,13 +27,10 @@ impl Pair {
         let network = tokio::task::spawn_blocking(|| Network::start(3))
             .await
             .unwrap();
-        let ws: Vec<_> = (0..3)
-            .map(|index| network.ready["super_nodes"][index]["ws"].as_str().unwrap())
-            .collect();
-        let login = network.ready["login"]["url"].as_str().unwrap();
-        let mut alice = Phone::new(login, &[ws[0], ws[1]]).await;
+        let (ws, login) = (network.websockets(), network.login());
+        let mut alice = Phone::new(&login, &[&ws[0], &ws[1]]).await;
         alice.online().await;
-        let mut bob = Phone::new(login, &[ws[2], ws[1]]).await;
+        let mut bob = Phone::new(&login, &[&ws[2], &ws[1]]).await;
         alice.during(bob.online()).await;
         Self {
             network,

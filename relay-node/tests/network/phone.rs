@@ -159,6 +159,25 @@ impl Phone {
         }
     }
 
+    /// Runs for a while.
+    pub(crate) async fn pause(&mut self, length: Duration) {
+        self.during(tokio::time::sleep(length)).await;
+    }
+
+    /// Takes another key for the media, as a browser does whose certificate was renewed.
+    pub(crate) fn change_fingerprint(&mut self) {
+        self.fingerprint = format!("sha-256 {}", ["77"; 32].join(":"));
+        let fingerprint = self.fingerprint.clone();
+        self.act(|peer, now| peer.go_online(&fingerprint, now));
+    }
+
+    /// Says that nothing rang so far and nothing does for a while.
+    pub(crate) async fn sees_no_call(&mut self) {
+        self.pause(Duration::from_secs(2)).await;
+        let rang = |event: &&Event| matches!(event, Event::Incoming { .. });
+        assert_eq!(self.events.iter().find(rang), None);
+    }
+
     async fn step(&mut self) {
         let due = self.peer.poll_timeout();
         let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));

@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -35,6 +35,31 @@ pub(crate) fn relay_node(arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    command
+}
+
+/// The super node that lies, with an honest one's configuration.
+pub(crate) fn evil(config: &str, trick: &str) -> Command {
+    static BUILT: Once = Once::new();
+    // `cargo test --test evil` alone does not build examples.
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args([
+            "build",
+            "--quiet",
+            "--package",
+            "relay-node",
+            "--example",
+            "evil",
+        ]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success());
+    });
+    let program = Path::new(env!("CARGO_BIN_EXE_relay-node"));
+    let mut command = Command::new(program.with_file_name("examples/evil"));
+    command.args([config, trick]).stdin(Stdio::null());
     command
 }
 
@@ -117,6 +142,27 @@ impl Network {
 
     pub(crate) fn page(&self, index: usize) -> Http {
         Http::at(self.ready["super_nodes"][index]["page"].as_str().unwrap())
+    }
+
+    /// The super nodes' addresses for ordinary nodes.
+    pub(crate) fn websockets(&self) -> Vec<String> {
+        let nodes = self.ready["super_nodes"].as_array().unwrap();
+        let ws = |node: &Value| node["ws"].as_str().unwrap().to_owned();
+        nodes.iter().map(ws).collect()
+    }
+
+    pub(crate) fn login(&self) -> String {
+        self.ready["login"]["url"].as_str().unwrap().to_owned()
+    }
+
+    /// Kills a super node and starts another program from its configuration.
+    pub(crate) fn replace(&self, index: usize, by: impl Fn(&str) -> Command) -> Guard {
+        kill(self.pid(index));
+        self.page(index).wait_until_gone(Duration::from_secs(10));
+        let config = self.ready["super_nodes"][index]["config"].as_str().unwrap();
+        let guard = by(config).spawn_guarded();
+        self.page(index).wait_until_ready(Duration::from_secs(20));
+        guard
     }
 
     pub(crate) fn log(&self, index: usize) -> String {
