@@ -75,6 +75,13 @@ impl Driver {
     /// Does something with the machine, then everything that it wants in consequence.
     pub(crate) fn run<T>(&self, act: impl FnOnce(&mut Peer, Instant) -> T) -> T {
         let result = act(&mut self.peer.borrow_mut(), self.clock.now());
+        self.settle();
+        result
+    }
+
+    /// Kept apart from [`run`](Self::run), which is compiled anew for each of its callers.
+    #[inline(never)]
+    fn settle(&self) {
         self.collect();
         if !self.performing.replace(true) {
             loop {
@@ -88,7 +95,6 @@ impl Driver {
             let due = self.peer.borrow().poll_timeout();
             self.timer.set(due, self.clock.now());
         }
-        result
     }
 
     fn tell(&self, input: Input) {
