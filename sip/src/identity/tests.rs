@@ -37,7 +37,7 @@ fn claims() -> Claims {
 }
 
 #[test]
-fn r117_token_of_rfc_8225_is_read() {
+fn token_of_rfc_8225_is_read() {
     let (signed, signature) = RFC_8225.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
     let header = json::read(&base64::read_url(header).unwrap()).unwrap();
@@ -55,7 +55,7 @@ fn r117_token_of_rfc_8225_is_read() {
 }
 
 #[test]
-fn r117_signature_of_rfc_7515_is_over_these_bytes_in_this_form() {
+fn signature_of_rfc_7515_is_over_these_bytes_in_this_form() {
     let (signed, signature) = RFC_7515.rsplit_once('.').unwrap();
     let [x, y] = RFC_7515_KEY.map(|part| base64::read_url(part).unwrap());
     let key = credential::PublicKey::from_slice(&[x, y].concat()).unwrap();
@@ -92,7 +92,7 @@ fn r126_what_is_signed_byte_for_byte() {
 }
 
 #[test]
-fn r117_claims_are_read_as_they_were_written() {
+fn claims_are_read_as_they_were_written() {
     let input = signing_input(&claims(), b"certificate");
     let payload = input.split_once('.').unwrap().1;
     let payload = json::read(&base64::read_url(payload).unwrap()).unwrap();

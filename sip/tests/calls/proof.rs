@@ -4,7 +4,7 @@ use credential::{RevocationList, Serial};
 use sip::{EndReason, Event, Input, Misbehaviour};
 
 use crate::authority::{Authority, WALL};
-use crate::network::{Fate, Network, ended, incoming, sdp};
+use crate::network::{Fate, Network, ended, established, incoming, sdp};
 
 /// Calls bob while somebody changes what arrives at him; says the statuses that came back and what both heard.
 fn altered(change: impl Fn(&str) -> String + 'static) -> (Vec<u16>, Vec<Event>, Vec<Event>) {
@@ -109,7 +109,7 @@ fn a10_identity_removed() {
 }
 
 #[test]
-fn a10_caller_callee_or_call_changed() {
+fn r117_caller_callee_or_call_changed_on_the_way() {
     refused(
         |text| text.replace("<sip:alice@", "<sip:carol@"),
         438,
@@ -130,6 +130,88 @@ fn a10_caller_callee_or_call_changed() {
         (vec![], 1),
         "the answer to another Call-ID is the caller's no more"
     );
+}
+
+#[test]
+fn a14_call_to_somebody_else_or_from_another_device_does_not_ring() {
+    // The record of dave that the caller was given leads to bob.
+    let mut net = Network::new(2);
+    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let target = net.target(bob);
+    let offer = sdp(&net.agents[alice].fingerprint, "offer");
+    net.with(alice, |ua, now| {
+        let call = ua.call("sip:dave@example.org", now);
+        ua.offer(call, offer, now);
+        ua.locations(call, vec![target], now);
+    });
+    net.run(300);
+    assert_eq!(net.count(alice, "SIP/2.0 438"), 1);
+    assert_eq!(ended(&net.events(bob)), None);
+
+    // The device that will be spoken to is the one whose certificate signed.
+    let device = |text: &str| {
+        let contact = header(text, "Contact:");
+        text.replace(contact, &contact.replace("urn:uuid:0101", "urn:uuid:0909"))
+    };
+    refused(device, 438, EndReason::IdentityRefused);
+}
+
+#[test]
+fn a42_offer_within_a_call_by_somebody_else() {
+    let (mut net, [(alice, call), (bob, _)]) = established();
+    let mallory = net.authority.user("sip:mallory@example.org", 1);
+    let account = sip::Account {
+        uri: mallory.uri.clone(),
+        name: None,
+        instance: mallory.instance,
+        certificate: mallory.certificate.clone(),
+    };
+    net.agents[alice].user = mallory;
+    net.with(alice, |ua, now| {
+        machine::Machine::handle_input(ua, Input::Renewed(account), now)
+    });
+    let offer = sdp(&net.agents[alice].fingerprint, "restart");
+    net.with(alice, |ua, now| ua.renegotiate(call, offer, now));
+    net.run(5);
+    // Her super node would refuse the From; one that doesn't hands the request on.
+    let invite = net
+        .sent
+        .iter()
+        .rev()
+        .find(|text| text.starts_with("INVITE"))
+        .unwrap();
+    assert!(invite.contains("From: <sip:mallory@"));
+    net.inject(bob, invite.clone().into_bytes());
+    net.run(5);
+    let heard = net.events(bob);
+    assert!(
+        matches!(
+            heard[..],
+            [Event::Misbehaved {
+                how: Misbehaviour::BadIdentity,
+                ..
+            }]
+        ),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a42_from_of_an_offer_within_a_call_changed_on_the_way() {
+    let (mut net, [(alice, call), (bob, _)]) = established();
+    net.middle = Some(Box::new(move |agent, message, bytes| {
+        if agent == bob && message.method_text() == "INVITE" {
+            let text = String::from_utf8_lossy(bytes);
+            let from = header(&text, "From:");
+            let other = from.replace("<sip:alice@", "<sip:carol@");
+            return Fate::Become(text.replace(from, &other).into_bytes());
+        }
+        Fate::Deliver
+    }));
+    let offer = sdp(&net.agents[alice].fingerprint, "restart");
+    net.with(alice, |ua, now| ua.renegotiate(call, offer, now));
+    net.run(100);
+    assert_eq!(net.count(alice, "SIP/2.0 438"), 1);
 }
 
 #[test]
@@ -243,7 +325,7 @@ fn a14_identity_serves_for_one_call_only() {
 }
 
 #[test]
-fn a10_fingerprint_in_the_answer_is_refused_before_media() {
+fn r117_fingerprint_changed_in_the_answer_is_refused_before_media() {
     let mut net = Network::new(2);
     let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
     net.call(alice, &[bob]);

@@ -37,7 +37,7 @@ fn trickle(net: &mut Network, agent: usize, call: CallId, numbers: &[u8], ufrag:
 }
 
 #[test]
-fn r114_candidates_before_the_dialog_wait_for_it() {
+fn candidates_before_the_dialog_wait_for_it() {
     let mut net = Network::new(2);
     let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
     let call = net.call(alice, &[bob]);
@@ -79,7 +79,7 @@ fn r114_candidates_before_the_dialog_wait_for_it() {
 }
 
 #[test]
-fn r114_one_info_at_a_time_repeats_all() {
+fn one_info_at_a_time_repeats_all() {
     let (mut net, [(alice, call), (bob, _)]) = established();
     trickle(&mut net, alice, call, &[1], "offer");
     trickle(&mut net, alice, call, &[2, 3, 4], "offer");
@@ -102,7 +102,7 @@ fn r114_one_info_at_a_time_repeats_all() {
 }
 
 #[test]
-fn r114_a_new_generation_follows_its_offer() {
+fn a_new_generation_follows_its_offer() {
     let (mut net, [(alice, call), (bob, taken)]) = established();
     trickle(&mut net, alice, call, &[1], "offer");
     net.run(200);
@@ -117,7 +117,7 @@ fn r114_a_new_generation_follows_its_offer() {
 }
 
 #[test]
-fn r114_foreign_packages_and_fragments_are_refused() {
+fn foreign_packages_and_fragments_are_refused() {
     let (mut net, [(alice, call), (bob, _)]) = established();
     trickle(&mut net, alice, call, &[1], "offer");
     net.run(200);
