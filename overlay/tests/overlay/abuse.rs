@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use credential::{MemberStatement, Signature};
-use overlay::association::{FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
+use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
 use overlay::peer::{Find, Message};
 use overlay::{GetError, Limits, Misbehaviour, Offence, Offender, Refused, SuperNodeEvent, frame};
+
+use sim::Action;
 
 use crate::authority::{Authority, WALL};
 use crate::raw::node;
@@ -384,4 +386,117 @@ fn revoked_credentials_stop_counting_at_once() {
     let offences = world.offences();
     assert!(offences.iter().any(|(_, how)| *how == Offence::Revocations));
     assert_eq!(world.on(bob).machine.associations().count(), 2);
+}
+
+#[test]
+fn a_super_node_serves_as_many_as_it_can_and_names_others() {
+    let mut world = World::new(53);
+    world.limits = Limits {
+        associations: 4,
+        user_associations: 2,
+        ..Limits::default()
+    };
+    world.grow(2);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let bob = world.authority.user("sip:bob@example.org", 1);
+    let first = world.raw_user(&alice, 0);
+    world.raw_user(&alice, 0);
+    let third = world.raw_ordinary(&alice, 0);
+    assert_eq!(
+        world.denied(third),
+        Some(Denial::Busy),
+        "as many as a user may have"
+    );
+    world.raw_user(&bob, 0);
+    let stranger = world.raw_stranger(0);
+    assert_eq!(world.denied(stranger), None);
+    world.network.run_for(Duration::from_secs(1));
+    let turned_away = world.raw_stranger(0);
+    world.network.run_for(Duration::from_secs(1));
+    assert_eq!(world.denied(turned_away), Some(Denial::Busy));
+    let elsewhere = world.heard::<FromSuperNode>(turned_away);
+    let named = elsewhere.iter().any(|message| {
+        matches!(message, FromSuperNode::Refused { super_nodes, .. } if super_nodes.len() == 1)
+    });
+    assert!(named, "another super node is named");
+
+    // Who says nothing is sent away, who leaves makes room.
+    world.network.run_for(Duration::from_secs(9));
+    assert_eq!(world.denied(stranger), Some(Denial::Protocol));
+    world.puppet(first.host, |puppet| {
+        let connection = first.connection;
+        puppet.actions.push_back(Action::Close { connection });
+    });
+    world.network.run_for(Duration::from_secs(1));
+    world.raw_user(&alice, 0);
+}
+
+#[test]
+fn r105_an_association_ends_with_the_credential() {
+    let mut world = World::with_super_nodes(54, 1);
+    let soon = Duration::from_secs(60);
+    let alice = world.authority.user_until("sip:alice@example.org", 1, soon);
+    let raw = world.raw_user(&alice, 0);
+    for _ in 0..40 {
+        world.network.run_for(Duration::from_secs(1));
+        world.say(raw, &FromOrdinary::Ping { number: 1 });
+    }
+    assert_eq!(world.denied(raw), None);
+    world.network.run_for(Duration::from_secs(20));
+    assert_eq!(world.denied(raw), Some(Denial::Expired));
+}
+
+#[test]
+fn records_far_from_a_super_node_are_not_its_to_keep() {
+    let mut world = World::with_super_nodes(55, 14);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let evil = world.authority.super_node(node(77));
+    let record = world.record(&alice, key("k"), b"body", |_| {});
+    let mut kept = 0;
+    for at in 0..14 {
+        let raw = world.raw_peer(&evil, at);
+        let outcome = world.place(raw, Mode::Update, record.clone());
+        match outcome {
+            PutOutcome::Stored => kept += 1,
+            PutOutcome::Refused(Refused::NotResponsible) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(kept, 10, "those that are responsible, or nearly");
+}
+
+#[test]
+fn a17_an_owner_may_not_write_too_often() {
+    let mut world = World::new(56);
+    world.limits.owner_writes = 1;
+    world.grow(1);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let raw = world.raw_user(&alice, 0);
+    for request in 0..40 {
+        let record = world.record(&alice, key("k"), b"again", |control| {
+            control.sequence += request
+        });
+        let put = FromOrdinary::Put {
+            request,
+            mode: Mode::Update,
+            record,
+        };
+        let bytes = frame::encode(world.overlay(), &put);
+        world.send_bytes(raw, bytes);
+    }
+    world.network.run_for(Duration::from_secs(3));
+    let answers = world.heard::<FromSuperNode>(raw).into_iter();
+    let refused = answers.filter(|answer| {
+        matches!(
+            answer,
+            FromSuperNode::Put {
+                outcome: PutOutcome::Refused(Refused::Rate),
+                ..
+            }
+        )
+    });
+    assert!(refused.count() >= 30);
+    world.network.run_for(Duration::from_secs(10));
+    let record = world.record(&alice, key("k"), b"later", |_| {});
+    assert_eq!(world.put(raw, Mode::Update, record), PutOutcome::Stored);
 }

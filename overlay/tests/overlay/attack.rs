@@ -117,7 +117,7 @@ fn r102_a_super_node_answers_only_under_its_own_names() {
 }
 
 #[test]
-fn requests_before_the_proof_are_refused() {
+fn r101_requests_before_the_proof_are_refused() {
     let mut world = World::with_super_nodes(36, 1);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let record = world.record(&alice, key("k"), b"", |_| {});
