@@ -194,14 +194,17 @@ impl Chores {
                         Box::new(renewed.certificate.clone()),
                         Box::new(renewed.statement),
                     );
+                    let rest = enrol::rest(&renewed, clock.wall());
                     identity.send_replace(renewed);
                     if self.arrivals.send(fact).await.is_err() {
                         return;
                     }
+                    sleep(rest.min(RENEWAL_CHECK)).await;
                 }
                 Err(error) => {
                     tracing::warn!("certificate not renewed yet: {error}");
-                    sleep(RENEWAL_RETRY).await;
+                    let rest = enrol::rest(&current, clock.wall());
+                    sleep(rest.min(RENEWAL_RETRY)).await;
                 }
             }
         }

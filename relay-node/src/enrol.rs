@@ -133,6 +133,13 @@ pub fn until_half_life(identity: &Identity, wall: u64) -> Duration {
     Duration::from_millis(half.saturating_sub(wall))
 }
 
+/// How long a certificate that was just renewed is let be, even if it was dated so far back that it is past its half.
+#[must_use]
+pub fn rest(identity: &Identity, wall: u64) -> Duration {
+    let left = identity.certificate.not_after().saturating_sub(wall);
+    Duration::from_millis(left / 2).max(Duration::from_secs(1))
+}
+
 fn names(config: &SuperNode) -> Vec<String> {
     config.urls().map(ToString::to_string).collect()
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -48,11 +48,10 @@ pub(crate) trait Service: Send + Sync + 'static {
 /// Accepts connections until the process ends.
 pub(crate) async fn serve<S: Service>(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     service: Arc<S>,
 ) {
     let open = Arc::new(Semaphore::new(CONNECTIONS));
-    let acceptor = tls.map(TlsAcceptor::from);
     loop {
         let Ok(permit) = open.clone().acquire_owned().await else {
             return;
@@ -65,7 +64,10 @@ pub(crate) async fn serve<S: Service>(
                 continue;
             }
         };
-        let (acceptor, service) = (acceptor.clone(), service.clone());
+        let acceptor = tls
+            .as_ref()
+            .map(|tls| TlsAcceptor::from(tls.borrow().clone()));
+        let service = service.clone();
         tokio::spawn(async move {
             connection(stream, from, acceptor, service).await;
             drop(permit);

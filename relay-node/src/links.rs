@@ -30,7 +30,7 @@ pub use trust::LinkError;
 const SILENCE: Duration = Duration::from_millis(2_500);
 const KEEP_ALIVE: Duration = Duration::from_millis(700);
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Connections that may be in their handshake before sources must prove their address.
+/// Connections from which on sources must prove their address first.
 const UNPROVED: usize = 32;
 const MOST: usize = 4_096;
 const QUEUE: usize = 1_024;

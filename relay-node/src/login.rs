@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use login_server::{BootstrapServer, LoginServer};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -176,9 +177,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, LoginError> {
 fn tls_of(
     certificate: &Option<PathBuf>,
     key: &Option<PathBuf>,
-) -> Result<Option<Arc<rustls::ServerConfig>>, LoginError> {
+) -> Result<Option<watch::Receiver<Arc<rustls::ServerConfig>>>, LoginError> {
     match (certificate, key) {
-        (Some(certificate), Some(key)) => tls::server(certificate, key)
+        (Some(certificate), Some(key)) => tls::follow(certificate, key)
             .map(Some)
             .map_err(LoginError::Tls),
         (_, _) => Ok(None),

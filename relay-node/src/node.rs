@@ -105,7 +105,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     let clock = Clock::start();
     let tls = match (&config.certificate, &config.key) {
         (Some(certificate), Some(key)) => {
-            Some(tls::server(certificate, key).map_err(NodeError::Tls)?)
+            Some(tls::follow(certificate, key).map_err(NodeError::Tls)?)
         }
         (_, _) => None,
     };

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::sync::watch;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Why TLS can't be set up.
 #[derive(Debug)]
@@ -50,6 +55,46 @@ pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
     Ok(Arc::new(config))
 }
 
+/// Makes the server side of HTTPS and follows the files: a renewed certificate is shown without a restart.
+///
+/// # Errors
+/// Names the file that does not serve now. One that does not serve later is told of, and the last good one stays.
+pub fn follow(
+    certificate: &Path,
+    key: &Path,
+) -> Result<watch::Receiver<Arc<ServerConfig>>, TlsError> {
+    follow_every(LOOK, certificate, key)
+}
+
+fn follow_every(
+    look: Duration,
+    certificate: &Path,
+    key: &Path,
+) -> Result<watch::Receiver<Arc<ServerConfig>>, TlsError> {
+    let (shown, followed) = watch::channel(server(certificate, key)?);
+    let (certificate, key) = (certificate.to_owned(), key.to_owned());
+    tokio::spawn(async move {
+        let mut seen = changed(&certificate, &key);
+        loop {
+            tokio::time::sleep(look).await;
+            let now = changed(&certificate, &key);
+            if now == seen {
+                continue;
+            }
+            match server(&certificate, &key) {
+                Ok(config) => {
+                    tracing::info!(file = %certificate.display(), "TLS certificate read again");
+                    shown.send_replace(config);
+                    seen = now;
+                }
+                // Perhaps only one of the two files is new yet: look again.
+                Err(error) => tracing::warn!("the TLS certificate stays as it was: {error}"),
+            }
+        }
+    });
+    Ok(followed)
+}
+
 /// Makes the client side of HTTPS: the system's authorities, and those in `trust` (PEM).
 ///
 /// # Errors
@@ -79,6 +124,15 @@ pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+fn changed(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
+    let modified = |path| {
+        std::fs::metadata(path)
+            .and_then(|file| file.modified())
+            .ok()
+    };
+    [modified(certificate), modified(key)]
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let file = |message: String| TlsError::File(path.into(), message);
     let chain = CertificateDer::pem_file_iter(path)
@@ -88,4 +142,53 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(file("no certificate in it".to_owned()));
     }
     Ok(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(directory: &Path) -> (PathBuf, PathBuf) {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["localhost".to_owned()];
+        let params = rcgen::CertificateParams::new(names).unwrap();
+        let (certificate, key) = (directory.join("tls.pem"), directory.join("tls.key"));
+        std::fs::write(&certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+        (certificate, key)
+    }
+
+    #[tokio::test]
+    async fn renewed_files_are_read_and_broken_ones_change_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = write(directory.path());
+        let look = Duration::from_millis(20);
+        let mut shown = follow_every(look, &certificate, &key).unwrap();
+        std::fs::write(&certificate, "nonsense").unwrap();
+        let broken = tokio::time::timeout(look * 10, shown.changed()).await;
+        assert!(broken.is_err(), "a broken file was shown");
+        write(directory.path());
+        let soon = Duration::from_secs(5);
+        tokio::time::timeout(soon, shown.changed())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = write(directory.path());
+        let refused = server(&key, &key).unwrap_err().to_string();
+        assert!(
+            refused.contains("tls.key") && refused.contains("no certificate"),
+            "{refused}"
+        );
+        let refused = server(&certificate, &certificate).unwrap_err().to_string();
+        assert!(refused.contains("no private key"), "{refused}");
+        let other = tempfile::tempdir().unwrap();
+        let (_, foreign) = write(other.path());
+        let refused = server(&certificate, &foreign).unwrap_err().to_string();
+        assert!(refused.contains("can't be used with its key"), "{refused}");
+    }
 }

@@ -120,6 +120,30 @@ async fn r011_callee_is_called_again_after_his_super_node_was_killed() {
 }
 
 #[tokio::test]
+async fn fourth_node_serves_a_caller_over_https() {
+    let start = || {
+        let network = Network::start(3);
+        let fourth = network.join_over_https();
+        (network, fourth)
+    };
+    let (network, fourth) = tokio::task::spawn_blocking(start).await.unwrap();
+    let (ws, login) = (network.websockets(), network.login());
+    let mut alice = Phone::new(&login, &[&fourth.websocket, &ws[0]]).await;
+    alice.trust(&fourth.authority);
+    alice.online().await;
+    let mut bob = Phone::new(&login, &[&ws[2], &ws[1]]).await;
+    alice.during(bob.online()).await;
+    let mut pair = Pair {
+        network,
+        alice,
+        bob,
+    };
+    // The others' clear-text nodes are gone for Alice: what she does goes by the fourth.
+    stage::kill(pair.network.pid(0));
+    pair.talk().await;
+}
+
+#[tokio::test]
 async fn r054_unknown_user_is_not_found() {
     let mut pair = Pair::online().await;
     let call = pair.alice.call("nobody-of-this-name").await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "the other tests use the rest")]
 #[path = "network/phone.rs"]
 mod phone;
 #[expect(dead_code, reason = "the other tests use the rest")]

@@ -58,52 +58,45 @@ fn killed_super_node_is_missed_within_seconds_and_welcomed_back() {
 #[test]
 fn fourth_node_joins_from_ten_lines_over_https() {
     let network = Network::start(3);
-    let tls = network.tls_files();
-    let (page, quic, stun) = (stage::free_tcp(), stage::free_udp(), stage::free_udp());
-    let login = network.ready["login"]["config"].as_str().unwrap();
-    let token = relay_node(&["token", "--config", login]).output().unwrap();
-    assert!(
-        token.status.success(),
-        "{}",
-        String::from_utf8_lossy(&token.stderr)
-    );
-    let token_file = network.directory().join("token");
-    std::fs::write(&token_file, token.stdout).unwrap();
-    let config = network.directory().join("fourth.toml");
-    let text = format!(
-        "[super_node]\ndata = {:?}\nlisten = \"127.0.0.1:{page}\"\nurl = \"https://localhost:{page}\"\n\
-         certificate = {:?}\nkey = {:?}\nlogin = {}\ntoken_file = {token_file:?}\n\
-         quic = \"127.0.0.1:{quic}\"\nstun = \"127.0.0.1:{stun}\"\n",
-        network.directory().join("fourth"),
-        tls.certificate,
-        tls.key,
-        network.ready["login"]["url"],
-    );
-    assert_eq!(text.lines().count(), 10);
-    std::fs::write(&config, text).unwrap();
-    let config = config.to_str().unwrap();
+    let fourth = network.join_over_https();
+    let config = fourth.config.to_str().unwrap();
     let checked = relay_node(&["config", "check", config]).output().unwrap();
-    assert!(
-        checked.status.success(),
-        "{}",
-        String::from_utf8_lossy(&checked.stderr)
-    );
-
-    let fourth = relay_node(&["run", "--config", config]).spawn_guarded();
+    let complaint = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{complaint}");
     network.wait_for_log(0, "members=4", SOON);
-    let https = Http::over_tls("localhost", page, &tls.certificate);
-    https.wait_until_ready(SOON);
-    let headers = https.get("/.well-known/partyline").headers;
+    let headers = fourth.https.get("/.well-known/partyline").headers;
     assert!(headers.contains("strict-transport-security"), "{headers}");
     // What it keeps is for its owner alone, and once enrolled it needs no token.
     let key = network.directory().join("fourth/node.key");
     assert_eq!(stage::mode(&key), 0o600);
-    std::fs::remove_file(&token_file).unwrap();
-    stage::terminate(fourth.id());
-    network.wait_for_log(0, "members=3", SOON);
-    drop(fourth);
+    std::fs::remove_file(network.directory().join("token")).unwrap();
+    let before = network.log(0).len();
+    stage::terminate(fourth.process.id());
+    network.wait_for_log_after(0, before, "members=3", SOON);
+    drop(fourth.process);
     let _fourth = relay_node(&["run", "--config", config]).spawn_guarded();
-    https.wait_until_ready(SOON);
+    fourth.https.wait_until_ready(SOON);
+}
+
+#[test]
+fn certificates_are_renewed_before_they_end() {
+    let lifetimes = ("PARTYLINE_LOGIN_LIFETIMES", "{ super_node = 12 }");
+    let network = Network::start_with(2, &[lifetimes]);
+    network.wait_for_log(0, "members=2", SOON);
+    let enrolment = network.directory().join("node1/enrolment.json");
+    let first = std::fs::read_to_string(&enrolment).unwrap();
+    std::thread::sleep(Duration::from_secs(15));
+    // The first certificate is over, and nobody was missed.
+    assert_ne!(std::fs::read_to_string(&enrolment).unwrap(), first);
+    for index in 0..2 {
+        assert_eq!(network.page(index).get("/readyz").status, 200);
+        let log = network.log(index);
+        let last = log.lines().rfind(|line| line.contains("members="));
+        assert!(last.unwrap().contains("members=2"), "{log}");
+    }
+    // A newcomer of now is linked with by the renewed certificates.
+    let _fourth = network.join_over_https();
+    network.wait_for_log(0, "members=3", SOON);
 }
 
 #[test]

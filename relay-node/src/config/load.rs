@@ -15,6 +15,8 @@ const ENVIRONMENT: [(&str, &str); 3] = [
 
 /// Reads a configuration file, then the overrides of the environment, then those of the flags (`section.key=value`).
 ///
+/// The environment speaks only of the roles that the file has: the processes of one machine often share it.
+///
 /// Relative paths in it count from the directory where the program was started.
 ///
 /// # Errors
@@ -46,6 +48,9 @@ pub fn parse(
         let Some((section, key)) = variable(&name) else {
             continue;
         };
+        if !table.contains_key(&section) {
+            continue;
+        }
         insert(&mut table, &section, &key, &value);
         last = Some(name);
     }
@@ -153,6 +158,12 @@ stun = "0.0.0.0:3478"
         let list = ("PARTYLINE_SUPER_NODE_ORIGINS", r#"["https://a.example"]"#);
         let node = read(TEN_LINES, &[list], &[]).unwrap().super_node.unwrap();
         assert_eq!(node.origins[0].as_str(), "https://a.example");
+    }
+
+    #[test]
+    fn environment_of_another_role_is_not_heard() {
+        let variable = ("PARTYLINE_LOGIN_DOMAIN", "example.com");
+        assert!(read(TEN_LINES, &[variable], &[]).unwrap().login.is_none());
     }
 
     #[test]

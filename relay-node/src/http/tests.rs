@@ -48,7 +48,7 @@ impl Stage {
             std::fs::write(&chain, certificate.pem()).unwrap();
             std::fs::write(&secret, key.serialize_pem()).unwrap();
             files = format!("certificate = {chain:?}\nkey = {secret:?}\n");
-            tls = Some(crate::tls::server(&chain, &secret).unwrap());
+            tls = Some(crate::tls::follow(&chain, &secret).unwrap());
             scheme = "https";
         }
         let origin = format!("{scheme}://localhost:{}", address.port());

@@ -1,6 +1,8 @@
 //! A P2P UA as a program: the same machine that the browser runs, driven by a WebSocket of tokio.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,10 +15,15 @@ use p2psip::{CallId, Config, Contact, Event, Input, LinkId, Output, Peer};
 use relay_node::client::Client;
 use relay_node::crypto::{Key, entropy, verify};
 use relay_node::{Clock, tls};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -31,7 +38,14 @@ pub(crate) struct Phone {
     inputs: mpsc::Receiver<Input>,
     input: mpsc::Sender<Input>,
     events: VecDeque<Event>,
+    trust: Option<Arc<ClientConfig>>,
 }
+
+type Socket = WebSocketStream<Box<dyn Duplex>>;
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 impl Phone {
     /// Signs in as a guest and associates with the super nodes at `websockets`, the best first.
@@ -81,7 +95,13 @@ impl Phone {
             inputs,
             input,
             events: VecDeque::new(),
+            trust: None,
         }
+    }
+
+    /// Accepts these certificate authorities (PEM) of super nodes.
+    pub(crate) fn trust(&mut self, authorities: &Path) {
+        self.trust = Some(tls::client(Some(authorities)).unwrap());
     }
 
     /// Becomes callable, by two associations.
@@ -195,7 +215,8 @@ impl Phone {
                 Output::Dial { link, url } => {
                     let (sender, receiver) = mpsc::channel(256);
                     self.links.insert(link, sender);
-                    tokio::spawn(serve(link, url, receiver, self.input.clone()));
+                    let (input, trust) = (self.input.clone(), self.trust.clone());
+                    tokio::spawn(serve(link, url, receiver, input, trust));
                 }
                 Output::Close { link } => drop(self.links.remove(&link)),
                 Output::Frame { link, bytes } => self.send(link, Message::binary(bytes)),
@@ -224,18 +245,36 @@ impl Phone {
     }
 }
 
+/// Dials a super node, over TLS if its address says so.
+async fn dial(url: String, trust: Option<Arc<ClientConfig>>) -> Result<Socket, Error> {
+    let mut request = url.clone().into_client_request()?;
+    let protocol = "p2psip.1".parse().unwrap();
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", protocol);
+    let (host, port) = (
+        request.uri().host().unwrap().to_owned(),
+        request.uri().port_u16().unwrap(),
+    );
+    let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
+    let stream: Box<dyn Duplex> = match trust.filter(|_| url.starts_with("wss:")) {
+        Some(trust) => {
+            let name = host.try_into().unwrap();
+            Box::new(TlsConnector::from(trust).connect(name, tcp).await?)
+        }
+        None => Box::new(tcp),
+    };
+    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+}
+
 async fn serve(
     link: LinkId,
     url: String,
     mut out: mpsc::Receiver<Message>,
     input: mpsc::Sender<Input>,
+    trust: Option<Arc<ClientConfig>>,
 ) {
-    let mut request = url.into_client_request().unwrap();
-    let protocol = "p2psip.1".parse().unwrap();
-    request
-        .headers_mut()
-        .insert("sec-websocket-protocol", protocol);
-    if let Ok((mut socket, _)) = tokio_tungstenite::connect_async(request).await {
+    if let Ok(mut socket) = dial(url, trust).await {
         let _ = input.send(Input::Opened { link }).await;
         loop {
             let arrived = tokio::select! {

@@ -22,6 +22,16 @@ pub(crate) struct Network {
 /// A process that is killed when it is no longer needed.
 pub(crate) struct Guard(Child);
 
+/// A super node that joined a network on its own.
+pub(crate) struct Joined {
+    pub(crate) process: Guard,
+    pub(crate) https: Http,
+    pub(crate) websocket: String,
+    /// The file with the authority that it is trusted by.
+    pub(crate) authority: PathBuf,
+    pub(crate) config: PathBuf,
+}
+
 /// Files of a TLS certificate for `localhost`.
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
@@ -93,6 +103,11 @@ impl Drop for Guard {
 
 impl Network {
     pub(crate) fn start(super_nodes: usize) -> Self {
+        Self::start_with(super_nodes, &[])
+    }
+
+    /// Starts a network whose parts all have these environment variables.
+    pub(crate) fn start_with(super_nodes: usize, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let count = super_nodes.to_string();
         let data = directory.path().to_str().unwrap();
@@ -105,6 +120,7 @@ impl Network {
             "--data",
             data,
         ])
+        .envs(environment.iter().copied())
         .stderr(std::fs::File::create(directory.path().join("dev.log")).unwrap())
         .spawn()
         .unwrap();
@@ -183,6 +199,41 @@ impl Network {
     ) {
         let seen = wait(patience, || self.log(index)[start..].contains(wanted));
         assert!(seen, "`{wanted}` is not in:\n{}", self.log(index));
+    }
+
+    /// Starts one more super node, from a file of ten lines, with TLS and an enrolment token.
+    pub(crate) fn join_over_https(&self) -> Joined {
+        let directory = self.directory();
+        let tls = self.tls_files();
+        let (page, quic, stun) = (free_tcp(), free_udp(), free_udp());
+        let login = self.ready["login"]["config"].as_str().unwrap();
+        let token = relay_node(&["token", "--config", login]).output().unwrap();
+        let complaint = String::from_utf8_lossy(&token.stderr);
+        assert!(token.status.success(), "{complaint}");
+        let token_file = directory.join("token");
+        std::fs::write(&token_file, token.stdout).unwrap();
+        let config = directory.join("fourth.toml");
+        let text = format!(
+            "[super_node]\ndata = {:?}\nlisten = \"127.0.0.1:{page}\"\nurl = \"https://localhost:{page}\"\n\
+             certificate = {:?}\nkey = {:?}\nlogin = {}\ntoken_file = {token_file:?}\n\
+             quic = \"127.0.0.1:{quic}\"\nstun = \"127.0.0.1:{stun}\"\n",
+            directory.join("fourth"),
+            tls.certificate,
+            tls.key,
+            self.ready["login"]["url"],
+        );
+        assert_eq!(text.lines().count(), 10);
+        std::fs::write(&config, text).unwrap();
+        let process = relay_node(&["run", "--config", config.to_str().unwrap()]).spawn_guarded();
+        let https = Http::over_tls("localhost", page, &tls.certificate);
+        https.wait_until_ready(Duration::from_secs(20));
+        Joined {
+            process,
+            https,
+            websocket: format!("wss://localhost:{page}/p2psip"),
+            authority: tls.certificate,
+            config,
+        }
     }
 
     pub(crate) fn tls_files(&self) -> TlsFiles {
