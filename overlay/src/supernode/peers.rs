@@ -43,6 +43,8 @@ pub(super) struct Peer {
     heard: Instant,
     asked: Option<Instant>,
     misses: u8,
+    /// Since when it has to show that it lives, because somebody lost it.
+    suspected: Option<Instant>,
     budget: Budget,
     flooding: bool,
 }
@@ -52,6 +54,8 @@ pub(super) struct Peer {
 pub(super) struct Dial {
     queue: Vec<Vec<u8>>,
     attempts: u8,
+    /// Tells this attempt from earlier ones.
+    number: u64,
     /// The layer above waits for it.
     wanted: bool,
 }
@@ -95,6 +99,7 @@ impl SuperNode {
             heard: now,
             asked: None,
             misses: 0,
+            suspected: None,
             budget: Budget::new(),
             flooding: false,
         };
@@ -211,16 +216,17 @@ impl SuperNode {
 
     fn dial_again(&mut self, node: NodeId, address: String, now: Instant) {
         if let Some(dial) = self.dials.get_mut(&node) {
+            self.dialled += 1;
             dial.attempts += 1;
-            let timer = Timer::Dial(node, dial.attempts);
-            self.timers.set(now + DIAL, timer);
+            dial.number = self.dialled;
+            self.timers.set(now + DIAL, Timer::Dial(node, dial.number));
             self.outbox.push(SuperNodeOutput::Dial { node, address });
         }
     }
 
-    pub(super) fn dial_due(&mut self, node: NodeId, attempt: u8, now: Instant) {
+    pub(super) fn dial_due(&mut self, node: NodeId, number: u64, now: Instant) {
         let dial = self.dials.get(&node);
-        if dial.is_some_and(|dial| dial.attempts == attempt) {
+        if dial.is_some_and(|dial| dial.number == number) {
             self.dial_failed(node, now);
         }
     }
@@ -297,21 +303,28 @@ impl SuperNode {
         if self.ring.incarnation(node) != Some(incarnation) {
             return;
         }
-        match self.link_to(node) {
-            Some(link) => {
-                self.ping(link, now);
-                self.timers.set(now + SUSPECT, Timer::Suspect(node));
-            }
-            None => self.dial(node, now),
+        let Some(link) = self.link_to(node) else {
+            return self.dial(node, now);
+        };
+        // One question at a time, however many ask for it.
+        if let Some(peer) = self.peers.get_mut(&link)
+            && peer.suspected.is_none()
+        {
+            peer.suspected = Some(now);
+            self.timers.set(now + SUSPECT, Timer::Suspect(link));
+            let number = self.rng.number();
+            self.send_link(link, &Message::Ping { number });
         }
     }
 
-    pub(super) fn suspect_due(&mut self, node: NodeId, now: Instant) {
-        let link = self.link_to(node);
-        let Some(peer) = link.and_then(|link| self.peers.get(&link)) else {
+    pub(super) fn suspect_due(&mut self, link: LinkId, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&link) else {
             return;
         };
-        if peer.asked.is_some_and(|asked| peer.heard < asked) {
+        let node = peer.node;
+        if let Some(since) = peer.suspected.take()
+            && peer.heard < since
+        {
             self.lose(node, now);
         }
     }

@@ -254,6 +254,7 @@ fn a23_forged_and_old_announcements_change_nothing() {
     let statement = world.sn(victim).identity.statement.unwrap();
     let identity = world.sn(victim).identity.clone();
     let far = WALL + 3_600_000;
+    let ended = world.authority.super_node_until(node(5), Duration::ZERO);
     let forged: Vec<_> = [
         // The victim leaves, says mallory; the victim moves, says mallory.
         world.announcement(&evil, |about| {
@@ -275,6 +276,8 @@ fn a23_forged_and_old_announcements_change_nothing() {
             about.statement = statement.to_bytes().to_vec();
         }),
         world.announcement(&evil, |about| about.statement = vec![1; 142]),
+        // True once, but its time is over.
+        world.announcement(&ended, |_| {}),
         world.announcement(&evil, |about| about.statement.clear()),
         world.announcement(&evil, |about| {
             about.url = "w".repeat(256);
@@ -312,18 +315,22 @@ fn a23_forged_and_old_announcements_change_nothing() {
 fn a23_nobody_is_lost_by_hearsay() {
     let mut world = World::with_super_nodes(51, 4);
     let evil = world.authority.super_node(node(77));
+    let victim = world.raw_peer(&evil, 1);
+    let hello = world.heard::<Message>(victim).into_iter();
+    let announcement = hello.into_iter().find_map(|message| match message {
+        Message::Hello { announcement, .. } => announcement,
+        _ => None,
+    });
+    let incarnation = announcement.expect("it has joined").about.incarnation;
+    let node = world.sn(world.super_nodes[1]).machine.node();
     let raw = world.raw_peer(&evil, 0);
-    for incarnation in 0..3_000 {
-        // Whatever life of the victim it names, and however often.
-        let node = world.sn(world.super_nodes[1]).machine.node();
-        let lost = Message::Lost {
-            node,
-            incarnation: WALL + incarnation,
-        };
+    // The very life that it lives now, at every moment between two probes.
+    for _ in 0..800 {
+        let lost = Message::Lost { node, incarnation };
         let bytes = frame::encode(world.overlay(), &lost);
         world.send_bytes(raw, bytes);
+        world.network.run_for(Duration::from_millis(23));
     }
-    world.network.run_for(Duration::from_secs(10));
     for &node in &world.super_nodes {
         assert_eq!(world.sn(node).machine.members().count(), 4);
         let lost = world.sn(node).events.iter();
@@ -376,6 +383,18 @@ fn revoked_credentials_stop_counting_at_once() {
             .iter()
             .all(|(_, how)| *how == Misbehaviour::Certificate)
     );
+
+    // What the revoked one says of itself later counts for nothing.
+    let identity = world.sn(victim).identity.clone();
+    let announcement = world.announcement(&identity, |_| {});
+    let member = world.authority.super_node(crate::raw::node(76));
+    let raw = world.raw_peer(&member, 0);
+    let announcements = vec![announcement];
+    world.say(raw, &Message::Announcements { announcements });
+    let refused = Offender::SuperNode(crate::raw::node(76));
+    assert!(world.offences().contains(&(refused, Offence::Announcement)));
+    let raw = world.raw_peer(&identity, 0);
+    assert!(world.is_closed(raw), "nor is it let in");
 
     // A list that the authority did not sign is no list.
     let forged = Authority::new(7).revoke(2, vec![world.on(bob).identity.certificate.serial()]);

@@ -75,7 +75,14 @@ impl Authority {
     }
 
     pub(crate) fn super_node(&self, node: NodeId) -> Identity {
+        self.super_node_until(node, Duration::from_secs(30 * 86_400))
+    }
+
+    /// A super node whose certificate ends so long after the simulation's beginning.
+    pub(crate) fn super_node_until(&self, node: NodeId, lasts: Duration) -> Identity {
         let mut params = base(self.overlay(), "a node", serial());
+        let end = std::time::UNIX_EPOCH + Duration::from_millis(WALL) + lasts;
+        params.not_after = end.into();
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::Other(profile::SUPER_NODE.to_vec()),
