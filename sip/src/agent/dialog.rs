@@ -66,9 +66,9 @@ pub(super) struct Answered {
 }
 
 impl Dialog {
-    /// The dialog that a response to an INVITE opens at the caller.
-    pub(super) fn at_caller(response: &Message, cseq: u32) -> Self {
-        let mut dialog = Self::new(response, response.to_tag(), cseq);
+    /// The dialog that a response to an INVITE opens at the caller, with the device that was called.
+    pub(super) fn at_caller(response: &Message, cseq: u32, instance: Instance) -> Self {
+        let mut dialog = Self::new(response, response.to_tag(), cseq, Some(instance));
         let routes = response.list(Name::RecordRoute).map(String::from);
         dialog.route_set = routes.collect();
         dialog.route_set.reverse();
@@ -78,13 +78,18 @@ impl Dialog {
 
     /// The dialog that an INVITE opens at the callee.
     pub(super) fn at_callee(request: &Message, cseq: u32) -> Self {
-        let mut dialog = Self::new(request, request.from_tag(), cseq);
+        let mut dialog = Self::new(request, request.from_tag(), cseq, None);
         dialog.remote_cseq = request.cseq().map(|cseq| cseq.number);
         dialog.route_set = request.list(Name::RecordRoute).map(String::from).collect();
         dialog
     }
 
-    fn new(message: &Message, remote_tag: &str, local_cseq: u32) -> Self {
+    fn new(
+        message: &Message,
+        remote_tag: &str,
+        local_cseq: u32,
+        instance: Option<Instance>,
+    ) -> Self {
         let mut dialog = Self {
             remote_tag: remote_tag.into(),
             remote_target: String::new(),
@@ -92,7 +97,7 @@ impl Dialog {
             route_set: Vec::new(),
             local_cseq,
             remote_cseq: None,
-            instance: None,
+            instance,
             fingerprints: Vec::new(),
             confirmed: false,
             updates: false,

@@ -207,10 +207,9 @@ impl UserAgent {
         if call.dialogs.len() >= 2 * MAXIMUM_LEGS {
             return None;
         }
-        let mut dialog = Dialog::at_caller(response, FIRST);
+        let mut dialog = Dialog::at_caller(response, FIRST, leg.target.instance);
         dialog.fingerprints = leg.target.fingerprints.clone();
-        // The device that was called, at the super nodes that its signed record names, unless it says newer ones.
-        dialog.instance = Some(leg.target.instance);
+        // What its signed record says of the device, unless it says newer things itself.
         if dialog.remote_target.is_empty() {
             dialog.remote_target = leg.target.uri.clone();
         }

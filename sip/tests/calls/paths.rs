@@ -185,6 +185,31 @@ fn r011_callee_changes_his_network_while_the_phone_rings() {
 }
 
 #[test]
+fn a10_contact_of_another_device_leads_nobody_astray() {
+    let (mut net, alice, bob) = two();
+    net.middle = Some(Box::new(move |agent, message, bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if agent == alice && message.status().is_some() {
+            return Fate::Become(
+                text.replace("gr=urn:uuid:0202", "gr=urn:uuid:0909")
+                    .into_bytes(),
+            );
+        }
+        Fate::Deliver
+    }));
+    let call = net.call(alice, &[bob]);
+    net.run(100);
+    let taken = incoming(&net.events(bob));
+    net.with(bob, |ua, now| ua.ring(taken, now));
+    answer(&mut net, bob, taken);
+    net.run(300);
+    assert!(is_answered(&net.events(alice)));
+    net.with(alice, |ua, now| ua.hang_up(call, now));
+    net.run(300);
+    assert_eq!(ended(&net.events(bob)), Some((EndReason::HungUp, true)));
+}
+
+#[test]
 fn r011_peer_tells_of_his_new_super_nodes() {
     let (mut net, [(alice, call), (bob, _)]) = established();
     net.cut(bob, 3);
