@@ -164,6 +164,7 @@ impl SuperNode {
         let member = Member {
             announcement,
             serial: self.config.statement.serial,
+            since: now,
         };
         self.ring.insert(self.own, member);
         self.timers.set(now + RENEWED, Timer::Announce);

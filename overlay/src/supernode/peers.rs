@@ -35,6 +35,9 @@ const FORGERIES: u32 = 8;
 const BAN: Duration = Duration::from_secs(600);
 const FORGERS: usize = 1_024;
 
+/// Requests whose answer costs much more than they do, of one link in a second and at once.
+const HEAVY: (u32, u32) = (50, 500);
+
 /// A link whose other end is an admitted super node.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -46,6 +49,7 @@ pub(super) struct Peer {
     /// Since when it has to show that it lives, because somebody lost it.
     suspected: Option<Instant>,
     budget: Budget,
+    heavy: Budget,
     flooding: bool,
 }
 
@@ -101,6 +105,7 @@ impl SuperNode {
             misses: 0,
             suspected: None,
             budget: Budget::new(),
+            heavy: Budget::new(),
             flooding: false,
         };
         self.peers.insert(link, peer);
@@ -126,15 +131,22 @@ impl SuperNode {
         let node = peer.node;
         peer.heard = now;
         peer.misses = 0;
-        if !peer.budget.take(MESSAGES.0, MESSAGES.1, now) {
-            if !core::mem::replace(&mut peer.flooding, true) {
-                self.misbehaved(Offender::SuperNode(node), Offence::Flood);
+        let message = if peer.budget.take(MESSAGES.0, MESSAGES.1, now) {
+            frame::decode::<Message>(overlay, bytes).map(|message| {
+                let within = !is_heavy(&message) || peer.heavy.take(HEAVY.0, HEAVY.1, now);
+                within.then_some(message)
+            })
+        } else {
+            Ok(None)
+        };
+        match message {
+            Ok(Some(message)) => {
+                peer.flooding = false;
+                self.peer_message(link, node, message, now);
             }
-            return;
-        }
-        peer.flooding = false;
-        match frame::decode::<Message>(overlay, bytes) {
-            Ok(message) => self.peer_message(link, node, message, now),
+            // Named once a flood.
+            Ok(None) if core::mem::replace(&mut peer.flooding, true) => {}
+            Ok(None) => self.misbehaved(Offender::SuperNode(node), Offence::Flood),
             Err(fault) => self.forged(node, Offence::Frame(fault), now),
         }
     }
@@ -367,5 +379,28 @@ impl SuperNode {
             self.event(SuperNodeEvent::PeerDown { link, node });
             self.outbox.push(SuperNodeOutput::Close(link));
         }
+    }
+}
+
+fn is_heavy(message: &Message) -> bool {
+    match message {
+        Message::Hello { .. }
+        | Message::Digest { .. }
+        | Message::Members { .. }
+        | Message::Ask { .. }
+        | Message::Compare { .. }
+        | Message::Slots { .. }
+        | Message::Want { .. } => true,
+        Message::Announcements { .. }
+        | Message::Lost { .. }
+        | Message::Ping { .. }
+        | Message::Pong { .. }
+        | Message::Revocations { .. }
+        | Message::Find(_)
+        | Message::Found { .. }
+        | Message::Place { .. }
+        | Message::Placed { .. }
+        | Message::Same { .. }
+        | Message::Copies { .. } => false,
     }
 }

@@ -21,6 +21,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Member {
     pub(super) announcement: Announcement,
     pub(super) serial: Serial,
+    /// When it was taken in.
+    pub(super) since: Instant,
 }
 
 /// A member that was lost or has left: remembered, so that an old announcement doesn't bring it back.
@@ -69,6 +71,12 @@ impl Ring {
     pub(super) fn lost(&self) -> impl Iterator<Item = NodeId> {
         let lost = self.former.iter().filter(|(_, former)| !former.left);
         lost.map(|(&node, _)| node)
+    }
+
+    /// When the latest word of a node came.
+    pub(super) fn heard_of(&self, node: NodeId) -> Option<Instant> {
+        let member = self.member(node).or_else(|| self.former(node))?;
+        Some(member.since)
     }
 
     /// The latest word known of a node.
@@ -262,6 +270,7 @@ mod tests {
                         signature: Signature([0; 64]),
                     },
                     serial: Serial([1; 16]),
+                    since: Instant::EPOCH,
                 },
             );
         }

@@ -160,10 +160,10 @@ impl SuperNode {
         let Some(search) = self.searches.get_mut(&request) else {
             return;
         };
-        search.answers += 1;
-        if !search.waiting.remove(&from) {
-            // Somebody answers for a node that handed the search on.
-            search.waiting.pop_first();
+        // Each replica is heard once. Whoever answers for a node that handed the search on brings records, but does
+        // not stand for another's answer: a few liars could answer for all.
+        if search.waiting.remove(&from) {
+            search.answers += 1;
         }
         for record in records.into_iter().take(RECORDS) {
             if let Err(fault) = self.take_found(from, request, record, now) {

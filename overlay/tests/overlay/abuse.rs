@@ -5,7 +5,9 @@ use std::time::Duration;
 use credential::{MemberStatement, Signature};
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
 use overlay::peer::{Find, Message};
-use overlay::{GetError, Limits, Misbehaviour, Offence, Offender, Refused, SuperNodeEvent, frame};
+use overlay::{
+    GetError, Key, Limits, Misbehaviour, Offence, Offender, Refused, SuperNodeEvent, frame,
+};
 
 use sim::Action;
 
@@ -518,4 +520,52 @@ fn a17_an_owner_may_not_write_too_often() {
     world.network.run_for(Duration::from_secs(10));
     let record = world.record(&alice, key("k"), b"later", |_| {});
     assert_eq!(world.put(raw, Mode::Update, record), PutOutcome::Stored);
+}
+
+#[test]
+fn a23_one_members_chatter_does_not_travel() {
+    let mut world = World::with_super_nodes(57, 6);
+    let evil = world.authority.super_node(node(77));
+    let raw = world.raw_member(&evil, 0);
+    world.network.keep_log();
+    for number in 1..400 {
+        let announcement = world.announcement(&evil, |about| about.incarnation += number);
+        let announcements = vec![announcement];
+        let message = Message::Announcements { announcements };
+        let bytes = frame::encode(world.overlay(), &message);
+        world.send_bytes(raw, bytes);
+    }
+    world.network.run_for(Duration::from_secs(3));
+    let passed_on = world.network.take_log().into_iter().filter(|traffic| {
+        let message = traffic.payload.get(17..).map(postcard::from_bytes);
+        traffic.from != raw.host && matches!(message, Some(Ok(Message::Announcements { .. })))
+    });
+    assert!(passed_on.count() < 60);
+}
+
+#[test]
+fn a19_costly_requests_of_one_super_node_are_limited() {
+    let mut world = World::with_super_nodes(58, 3);
+    let evil = world.authority.super_node(node(77));
+    let raw = world.raw_peer(&evil, 0);
+    let whole = Key([0; 20]);
+    for digest in 0..3_000 {
+        let message = Message::Compare {
+            after: whole,
+            last: whole,
+            digest,
+        };
+        let bytes = frame::encode(world.overlay(), &message);
+        world.send_bytes(raw, bytes);
+    }
+    world.network.run_for(Duration::from_secs(1));
+    let answers = world.heard::<Message>(raw).into_iter();
+    let answers = answers.filter(|answer| matches!(answer, Message::Slots { .. }));
+    assert!(answers.count() < 700);
+    let flood = (Offender::SuperNode(node(77)), Offence::Flood);
+    let floods = world
+        .offences()
+        .into_iter()
+        .filter(|offence| *offence == flood);
+    assert_eq!(floods.count(), 1);
 }

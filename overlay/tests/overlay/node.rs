@@ -42,8 +42,8 @@ pub(crate) struct Sn {
     pub(crate) evil: Option<Evil>,
 }
 
-/// Rewrites an outgoing frame, or drops it.
-pub(crate) type Evil = Box<dyn FnMut(LinkId, Vec<u8>) -> Option<Vec<u8>>>;
+/// Rewrites an outgoing frame, drops it, or sends several.
+pub(crate) type Evil = Box<dyn FnMut(LinkId, Vec<u8>) -> Vec<Vec<u8>>>;
 
 /// A host that a test plays by hand.
 #[derive(Default)]
@@ -182,11 +182,11 @@ impl Sn {
                     continue;
                 }
                 SuperNodeOutput::Send { link, frame } => {
-                    let frame = match &mut self.evil {
+                    let frames = match &mut self.evil {
                         Some(evil) => evil(link, frame),
-                        None => Some(frame),
+                        None => vec![frame],
                     };
-                    if let Some(payload) = frame {
+                    for payload in frames {
                         let connection = ConnectionId(link.0);
                         self.actions.push_back(Action::Send {
                             connection,

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use credential::NodeId;
 use overlay::association::{FromSuperNode, SearchEnd};
+use overlay::peer::Message;
 use overlay::{
-    FrameFault, GetError, Misbehaviour, Placement, Reading, RecordFault, SignedRecord, frame,
+    FrameFault, GetError, Misbehaviour, Offence, Offender, Placement, Reading, RecordFault,
+    SignedRecord, frame,
 };
 use sim::HostId;
 
@@ -32,7 +34,7 @@ impl World {
                     end,
                 }) = message
                 else {
-                    return Some(bytes);
+                    return vec![bytes];
                 };
                 let (records, forced) = change(records);
                 let end = forced.or(end);
@@ -41,7 +43,7 @@ impl World {
                     records,
                     end,
                 };
-                Some(frame::encode(overlay, &message))
+                vec![frame::encode(overlay, &message)]
             }));
         });
     }
@@ -186,7 +188,7 @@ fn a14_silence_of_one_is_overcome() {
         sn.evil = Some(Box::new(move |_, bytes| {
             let message = frame::decode::<FromSuperNode>(overlay, &bytes);
             let is_answer = matches!(message, Ok(FromSuperNode::Records { .. }));
-            (!is_answer).then_some(bytes)
+            (!is_answer).then_some(bytes).into_iter().collect()
         }));
     });
     let bob = world.user("bob", &[2, 3]);
@@ -269,7 +271,7 @@ fn a09_a_super_node_that_sends_rubbish_is_left_for_another() {
     for (change, how) in bad {
         world.network.with(victim, |node, _| {
             let Node::Sn(sn) = node else { return };
-            sn.evil = Some(Box::new(move |_, bytes| Some(change(bytes))));
+            sn.evil = Some(Box::new(move |_, bytes| vec![change(bytes)]));
         });
         world.network.run_for(Duration::from_secs(3));
         let complaints = world.complaints(alice);
@@ -322,4 +324,81 @@ fn r130_a_wrong_clock_does_not_lock_the_owner_out() {
         )
     });
     assert!(world.placed(device, query).is_ok());
+}
+
+#[test]
+fn a21_replicas_that_answer_for_others_hide_nothing() {
+    let mut world = World::with_super_nodes(112, 12);
+    let alice = world.user("alice", &[0, 1]);
+    world.update(alice, key("k"), b"true").unwrap();
+    let overlay = world.overlay();
+    let replicas = world.sn(world.super_nodes[0]).machine.replicas(key("k"));
+    let keeps = |world: &World, at: usize| {
+        let id = world.sn(world.super_nodes[at]).machine.node();
+        replicas.iter().position(|replica| *replica == id)
+    };
+    for at in 0..12 {
+        if keeps(&world, at).is_none_or(|place| place >= 3) {
+            continue;
+        }
+        let id = world.super_nodes[at];
+        world.network.with(id, |node, _| {
+            let Node::Sn(sn) = node else { return };
+            sn.evil = Some(Box::new(move |_, bytes| {
+                let Ok(Message::Found { request, .. }) = frame::decode(overlay, &bytes) else {
+                    return vec![bytes];
+                };
+                let records = Vec::new();
+                let nothing = frame::encode(overlay, &Message::Found { request, records });
+                vec![nothing; 4]
+            }));
+        });
+    }
+    // Both of his super nodes have to ask.
+    let asking: Vec<usize> = (0..12).filter(|&at| keeps(&world, at).is_none()).collect();
+    let bob = world.user("bob", &asking[..2]);
+    assert_eq!(world.bodies(bob, key("k")), Ok(vec![b"true".to_vec()]));
+}
+
+#[test]
+fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
+    let mut world = World::with_super_nodes(113, 12);
+    let alice = world.user("alice", &[0, 1]);
+    world.update(alice, key("k"), b"true").unwrap();
+    let overlay = world.overlay();
+    let replicas = world.sn(world.super_nodes[0]).machine.replicas(key("k"));
+    let number = |world: &World, id: NodeId| {
+        let mut all = 0..12;
+        all.find(|&at| world.id_of(at) == id).expect("one of them")
+    };
+    let evil = world.super_nodes[number(&world, replicas[0])];
+    world.network.with(evil, |node, _| {
+        let Node::Sn(sn) = node else { return };
+        sn.evil = Some(Box::new(move |_, bytes| {
+            let Ok(Message::Found {
+                request,
+                mut records,
+            }) = frame::decode(overlay, &bytes)
+            else {
+                return vec![bytes];
+            };
+            for record in &mut records {
+                record.body = b"altered".to_vec();
+                record.control.sequence += 1;
+            }
+            vec![frame::encode(overlay, &Message::Found { request, records })]
+        }));
+    });
+    let asking: Vec<usize> = (0..12)
+        .filter(|&at| !replicas.contains(&world.id_of(at)))
+        .collect();
+    let bob = world.user("bob", &asking[..2]);
+    assert_eq!(world.bodies(bob, key("k")), Ok(vec![b"true".to_vec()]));
+    assert!(
+        world.complaints(bob).is_empty(),
+        "nothing false reached him"
+    );
+    let who = Offender::SuperNode(replicas[0]);
+    let offence = (who, Offence::Record(RecordFault::Signature));
+    assert!(world.offences().contains(&offence));
 }

@@ -178,7 +178,7 @@ fn r011_a_write_goes_by_the_other_association_when_one_is_slow() {
         sn.evil = Some(Box::new(move |_, bytes| {
             let message = frame::decode::<FromSuperNode>(overlay, &bytes);
             let is_answer = matches!(message, Ok(FromSuperNode::Put { .. }));
-            (!is_answer).then_some(bytes)
+            (!is_answer).then_some(bytes).into_iter().collect()
         }));
     });
     let start = world.network.now();
