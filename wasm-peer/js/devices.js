@@ -71,11 +71,14 @@ async function join(first, second) {
   return stream;
 }
 
+/** What the browser has said of a device; it keeps these up to date. @type {Record<string, Promise<PermissionStatus>>} */
+const permissions = {};
+
 /** @param {'microphone' | 'camera'} device @returns {Promise<boolean>} */
 async function permitted(device) {
   try {
-    const { state } = await navigator.permissions.query({ name: /** @type {PermissionName} */ (device) });
-    return state === 'granted';
+    permissions[device] ??= navigator.permissions.query({ name: /** @type {PermissionName} */ (device) });
+    return (await permissions[device]).state === 'granted';
   } catch {
     return false;
   }
