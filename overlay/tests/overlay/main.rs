@@ -12,4 +12,5 @@ mod node;
 mod raw;
 mod reader;
 mod ring;
+mod roles;
 mod world;
