@@ -65,7 +65,7 @@ fn ended(event: &Event) -> bool {
 }
 
 #[tokio::test]
-async fn r054_call_rings_is_answered_and_hung_up_from_either_side() {
+async fn r037_r054_r123_call_rings_is_answered_and_hung_up_from_either_side() {
     let mut pair = Pair::online().await;
     let (call, incoming) = pair.talk().await;
     pair.alice.act(|peer, now| peer.hang_up(call, now));

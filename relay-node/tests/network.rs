@@ -13,7 +13,7 @@ use stage::{Http, Network, SpawnGuarded, relay_node};
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn three_super_nodes_form_a_ring_that_names_itself() {
+fn r001_three_super_nodes_form_a_ring_that_names_itself() {
     let network = Network::start(3);
     let ready = &network.ready;
     assert_eq!(ready["domain"], "example.org");
@@ -56,7 +56,7 @@ fn killed_super_node_is_missed_within_seconds_and_welcomed_back() {
 }
 
 #[test]
-fn fourth_node_joins_from_ten_lines_over_https() {
+fn r104_r110_r123_fourth_node_joins_from_ten_lines_over_https() {
     let network = Network::start(3);
     let fourth = network.join_over_https();
     let config = fourth.config.to_str().unwrap();
@@ -135,7 +135,7 @@ fn a08_spent_token_enrols_nobody() {
 }
 
 #[test]
-fn a02_super_node_certificate_of_another_overlay_is_refused_in_words() {
+fn a02_r018_super_node_certificate_of_another_overlay_is_refused_in_words() {
     let (ours, theirs) = (Network::start(1), Network::start(1));
     let (own, other) = (
         ours.directory().join("node1"),
@@ -158,7 +158,7 @@ fn a02_super_node_certificate_of_another_overlay_is_refused_in_words() {
 }
 
 #[test]
-fn r092_rejoins_by_remembered_peers_without_login_or_bootstrap_server() {
+fn r092_r105_rejoins_by_remembered_peers_without_login_or_bootstrap_server() {
     let network = Network::start(3);
     for index in 0..3 {
         network.wait_for_log(index, "members=3", SOON);
@@ -200,7 +200,7 @@ fn port_in_use_is_said_in_one_sentence() {
 }
 
 #[test]
-fn clear_text_off_loopback_is_refused_in_one_sentence() {
+fn r104_r110_clear_text_off_loopback_is_refused_in_one_sentence() {
     let refused = relay_node(&["dev", "--http", "0.0.0.0:0"])
         .output()
         .unwrap();

@@ -177,7 +177,7 @@ fn forbidden(crates: &[String], arrows: &[Arrow]) -> Vec<String> {
 }
 
 #[test]
-fn r004_crates_depend_only_along_the_allowed_arrows() {
+fn r004_r037_crates_depend_only_along_the_allowed_arrows() {
     let (crates, arrows) = arrows();
     let missing: Vec<_> = crates
         .iter()

@@ -94,7 +94,7 @@ fn rfc5769_responses_are_written_byte_for_byte() {
 }
 
 #[test]
-fn a_client_of_another_project_learns_its_address() {
+fn r112_r122_a_client_of_another_project_learns_its_address() {
     for client in ["203.0.113.9:5000", "[2001:db8::9]:5000"] {
         let client: SocketAddr = client.parse().unwrap();
         let mut request = Message::builder_request(BINDING, MessageWriteVec::new());
@@ -161,7 +161,7 @@ fn a_hundred_unknown_attributes_do_not_swell_the_answer() {
 }
 
 #[test]
-fn attributes_after_the_integrity_are_ignored() {
+fn a29_attributes_after_the_integrity_are_ignored() {
     let request = Builder::new(Class::Request, Method::BINDING, TransactionId([1; 12]))
         .attribute(attribute::MESSAGE_INTEGRITY, &[0; 20])
         .attribute(0x0100, b"smuggled")
@@ -204,7 +204,7 @@ fn altered_fingerprint_is_malformed() {
 }
 
 #[test]
-fn a_flood_from_one_source_is_cut_and_others_are_served() {
+fn a34_a_flood_from_one_source_is_cut_and_others_are_served() {
     let mut server = server();
     let request = Builder::new(Class::Request, Method::BINDING, TransactionId([1; 12])).finish();
     let mut answers = 0;
@@ -239,7 +239,7 @@ fn type_bits_agree_with_another_codec() {
 
 proptest! {
     #[test]
-    fn no_datagram_panics_and_no_answer_amplifies_much(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn a34_r100_no_datagram_panics_and_no_answer_amplifies_much(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let size = bytes.len();
         if let Some(answer) = ask(&mut server(), from(), bytes, Instant::EPOCH) {
             prop_assert!(answer.len() <= size + 32);
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn no_altered_message_panics(at in 0_usize..104, to in any::<u8>(), cut in 0_usize..105) {
+    fn a35_no_altered_message_panics(at in 0_usize..104, to in any::<u8>(), cut in 0_usize..105) {
         let mut bytes = hex(REQUEST);
         if let Some(byte) = bytes.get_mut(at) { *byte = to; }
         bytes.truncate(cut);

@@ -89,7 +89,7 @@ fn statement_is_small_and_admitted() {
 }
 
 #[test]
-fn statement_does_not_hold_in_another_overlay() {
+fn r018_statement_does_not_hold_in_another_overlay() {
     let authority = Authority::new();
     let statement = statement(&authority, &KeyPair::generate().unwrap());
     let check = Check {

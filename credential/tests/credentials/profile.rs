@@ -68,7 +68,7 @@ fn only_a_root_is_an_anchor() {
 }
 
 #[test]
-fn credential_of_another_authority_is_refused() {
+fn a03_credential_of_another_authority_is_refused() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     assert_eq!(admit(&ours, &theirs.issue(&user())), Ok(false));
 
@@ -82,7 +82,7 @@ fn credential_of_another_authority_is_refused() {
 }
 
 #[test]
-fn credential_of_another_overlay_is_refused() {
+fn a02_r018_credential_of_another_overlay_is_refused() {
     let authority = Authority::new();
     let mut params = user();
     params.custom_extensions = vec![overlay(OverlayId([8; 16]))];
@@ -93,7 +93,7 @@ fn credential_of_another_overlay_is_refused() {
 }
 
 #[test]
-fn credential_counts_between_its_dates_only() {
+fn a07_credential_counts_between_its_dates_only() {
     let authority = Authority::new();
     let certificate = Certificate::read(&authority.issue(&user())).unwrap();
     let none = RevocationList::empty(OVERLAY);
@@ -116,7 +116,7 @@ fn root_ends_too() {
 }
 
 #[test]
-fn revoked_credential_is_refused() {
+fn a02_revoked_credential_is_refused() {
     let authority = Authority::new();
     let certificate = Certificate::read(&authority.issue(&user())).unwrap();
     let serials = vec![serial(10), serial(9)];

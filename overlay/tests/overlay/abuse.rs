@@ -66,7 +66,7 @@ fn r021_the_reserve_is_enforced() {
 }
 
 #[test]
-fn a18_forged_writes_use_up_nobodys_rate_and_the_forger_is_left_alone() {
+fn a18_r136_forged_writes_use_up_nobodys_rate_and_the_forger_is_left_alone() {
     let mut world = World::with_super_nodes(46, 3);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let raw = world.raw_user(&alice, 0);
@@ -96,7 +96,7 @@ fn a18_forged_writes_use_up_nobodys_rate_and_the_forger_is_left_alone() {
 }
 
 #[test]
-fn r134_a16_requests_are_limited_per_user_and_others_are_served() {
+fn a16_r134_r137_requests_are_limited_per_user_and_others_are_served() {
     let mut world = World::with_super_nodes(47, 3);
     let mallory = world.authority.user("sip:mallory@example.org", 1);
     let alice = world.user("alice", &[0, 1]);
@@ -135,7 +135,7 @@ fn r134_a16_requests_are_limited_per_user_and_others_are_served() {
 }
 
 #[test]
-fn r016_r133_the_holder_answers_the_asker_directly_and_never_learns_who_asked() {
+fn a15_r016_r133_the_holder_answers_the_asker_directly_and_never_learns_who_asked() {
     let mut world = World::with_super_nodes(48, 12);
     let alice = world.user("alice", &[0, 1]);
     let k = key("user location|alice@example.org");
@@ -342,7 +342,7 @@ fn a23_nobody_is_lost_by_hearsay() {
 }
 
 #[test]
-fn revoked_credentials_stop_counting_at_once() {
+fn a02_r094_revoked_credentials_stop_counting_at_once() {
     let mut world = World::with_super_nodes(52, 4);
     let alice = world.user("alice", &[0, 1]);
     let bob = world.user("bob", &[0, 1]);

@@ -16,7 +16,7 @@ fn world() -> World {
 }
 
 #[test]
-fn r005_bytes_come_back_as_they_were_placed() {
+fn r005_r006_bytes_of_any_application_come_back_as_they_were_placed() {
     let mut world = world();
     let alice = world.user("alice", &[0, 1]);
     let bob = world.user("bob", &[2, 3]);

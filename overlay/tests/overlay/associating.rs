@@ -75,7 +75,7 @@ fn answer_hello(
 }
 
 #[test]
-fn a02_a03_a04_r102_only_a_true_super_node_is_associated_with() {
+fn a02_a03_a04_r085_r099_r102_only_a_true_super_node_is_associated_with() {
     type Case = (
         &'static str,
         fn(&World) -> (Identity, Identity),
@@ -190,7 +190,7 @@ fn a04_r102_a_proof_made_for_another_host_or_in_the_other_role_is_refused() {
 }
 
 #[test]
-fn a01_r093_a_thousand_bogus_super_nodes_cost_bounded_time_and_dials() {
+fn a01_r093_r099_a_thousand_bogus_super_nodes_cost_bounded_time_and_dials() {
     let mut world = World::with_super_nodes(79, 3);
     // Black holes, and ports where nobody listens.
     let hole = world.add_puppet("hole");

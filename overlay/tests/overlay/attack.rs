@@ -67,7 +67,7 @@ fn r008_an_ordinary_node_is_never_in_a_table() {
 }
 
 #[test]
-fn r103_who_may_associate() {
+fn a07_r103_r106_who_may_associate() {
     let mut world = World::with_super_nodes(34, 2);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let raw = world.raw_user(&alice, 0);
@@ -303,7 +303,7 @@ fn faulty(world: &World) -> Vec<(SignedRecord, RecordFault)> {
 }
 
 #[test]
-fn a06_a12_r127_faulty_records_are_refused_where_they_are_placed() {
+fn a06_a12_r029_r127_faulty_records_are_refused_where_they_are_placed() {
     let mut world = World::with_super_nodes(38, 3);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let raw = world.raw_user(&alice, 0);
@@ -326,7 +326,7 @@ fn a06_a12_r127_faulty_records_are_refused_where_they_are_placed() {
 }
 
 #[test]
-fn a06_the_record_of_another_is_refused_at_the_own_super_node() {
+fn a06_r029_the_record_of_another_is_refused_at_the_own_super_node() {
     let mut world = World::with_super_nodes(39, 1);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let mallory = world.authority.user("sip:mallory@example.org", 1);
@@ -368,7 +368,7 @@ fn a06_r127_faulty_records_are_refused_by_every_replica() {
 }
 
 #[test]
-fn a11_r130_an_older_version_never_replaces_a_newer_one() {
+fn a11_r044_r130_an_older_version_never_replaces_a_newer_one() {
     let mut world = World::with_super_nodes(41, 3);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let raw = world.raw_user(&alice, 0);
@@ -406,7 +406,7 @@ fn a11_r130_an_older_version_never_replaces_a_newer_one() {
 }
 
 #[test]
-fn a13_forged_and_replayed_tombstones_remove_nothing() {
+fn a13_r031_forged_and_replayed_tombstones_remove_nothing() {
     let mut world = World::with_super_nodes(42, 3);
     let alice = world.authority.user("sip:alice@example.org", 1);
     let mallory = world.authority.user("sip:mallory@example.org", 1);
@@ -454,7 +454,7 @@ fn a13_forged_and_replayed_tombstones_remove_nothing() {
 }
 
 #[test]
-fn r129_other_credentials_stand_beside() {
+fn a11_r129_other_credentials_stand_beside() {
     let mut world = World::with_super_nodes(43, 3);
     let alice = world.user("alice", &[0, 1]);
     let mallory = world.user("mallory", &[1, 2]);

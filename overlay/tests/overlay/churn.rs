@@ -78,7 +78,7 @@ fn r022_newcomers_get_their_share_before_they_announce_themselves() {
 }
 
 #[test]
-fn r023_records_survive_crashes_one_after_the_other() {
+fn a25_r023_records_survive_crashes_one_after_the_other() {
     let mut world = World::with_super_nodes(92, 12);
     let keys = fill(&mut world, 30);
     let reader = world.user("reader", &[10, 11]);
@@ -111,7 +111,7 @@ fn r023_records_survive_the_loss_of_two_replicas_at_once() {
 }
 
 #[test]
-fn r022_a_clean_leave_loses_nothing() {
+fn r001_r022_a_clean_leave_loses_nothing() {
     let mut world = World::with_super_nodes(94, 9);
     let keys = fill(&mut world, 30);
     let reader = world.user("reader", &[7, 8]);
@@ -188,7 +188,7 @@ fn a25_two_halves_find_each_other_again_and_no_record_is_lost() {
 }
 
 #[test]
-fn a26_replicas_that_missed_a_write_or_a_removal_catch_up() {
+fn a26_r130_replicas_that_missed_a_write_or_a_removal_catch_up() {
     let mut world = World::with_super_nodes(97, 5);
     let alice = world.user("alice", &[0, 1]);
     world.update(alice, key("k"), b"old").unwrap();
@@ -214,7 +214,7 @@ fn a26_replicas_that_missed_a_write_or_a_removal_catch_up() {
 }
 
 #[test]
-fn nodes_that_start_at_the_same_moment_form_one_ring() {
+fn r001_nodes_that_start_at_the_same_moment_form_one_ring() {
     let mut world = World::new(98);
     // None of them has joined when the others ask.
     for _ in 0..6 {
@@ -224,7 +224,7 @@ fn nodes_that_start_at_the_same_moment_form_one_ring() {
 }
 
 #[test]
-fn nodes_that_began_alone_become_one_ring_once_they_hear_of_each_other() {
+fn r001_nodes_that_began_alone_become_one_ring_once_they_hear_of_each_other() {
     let mut world = World::new(89);
     for _ in 0..4 {
         // Nobody is listed yet when each of them asks.
@@ -249,7 +249,7 @@ fn nodes_that_began_alone_become_one_ring_once_they_hear_of_each_other() {
 }
 
 #[test]
-fn a_node_that_restarts_is_not_mistaken_for_its_dead_self() {
+fn a25_a_node_that_restarts_is_not_mistaken_for_its_dead_self() {
     let mut world = World::with_super_nodes(90, 4);
     let keys = fill(&mut world, 8);
     let dead = world.super_nodes.remove(3);

@@ -26,7 +26,7 @@ fn r001_nodes_form_one_ring_and_every_key_has_one_responsible_node() {
 }
 
 #[test]
-fn r002_a_record_placed_anywhere_is_found_everywhere() {
+fn r002_r045_a_record_placed_anywhere_is_found_everywhere() {
     let mut world = World::with_super_nodes(4, 9);
     let key = key("user location|alice@example.org");
     let alice = world.user("alice", &[0, 1]);
@@ -53,7 +53,7 @@ fn r002_a_record_placed_anywhere_is_found_everywhere() {
 }
 
 #[test]
-fn not_found_needs_all_replicas_and_says_so() {
+fn r024_not_found_needs_all_replicas_and_says_so() {
     let mut world = World::with_super_nodes(5, 7);
     let alice = world.user("alice", &[0, 1]);
     assert_eq!(world.get(alice, key("nobody")), Err(GetError::NotFound));
@@ -105,7 +105,7 @@ fn silent_super_node_is_noticed_within_seconds() {
 }
 
 #[test]
-fn r013_super_nodes_alone_place_and_find() {
+fn r012_r013_super_nodes_alone_place_and_find() {
     let mut world = World::with_super_nodes(8, 8);
     let (first, last) = (world.super_nodes[0], world.super_nodes[7]);
     let (overlay, body) = (world.overlay(), b"proxy".to_vec());
@@ -137,7 +137,7 @@ fn r013_super_nodes_alone_place_and_find() {
 }
 
 #[test]
-fn r015_a_super_node_asks_others_only_if_its_own_store_has_nothing() {
+fn r009_r010_r015_r017_a_super_node_asks_others_only_if_its_own_store_has_nothing() {
     let mut world = World::with_super_nodes(9, 12);
     let alice = world.user("alice", &[0, 1]);
     let key = key("user location|alice@example.org");

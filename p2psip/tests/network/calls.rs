@@ -237,7 +237,7 @@ fn call_is_renegotiated_from_either_side() {
 }
 
 #[test]
-fn r058_all_devices_ring_and_one_answers() {
+fn r058_r106_all_devices_ring_and_one_answers() {
     let (mut world, alice, bob) = two();
     let tablet = world.online("bob", 12, &[0, 2]);
     let call = world.call(alice, ALICE, "bob");

@@ -76,7 +76,7 @@ fn nothing_rang(world: &mut World, peer: usize) {
 }
 
 #[test]
-fn r053_altered_record_is_refused() {
+fn a14_r053_r128_altered_record_is_refused() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     corrupt(&mut world, alice, || records(alter));
@@ -86,7 +86,35 @@ fn r053_altered_record_is_refused() {
 }
 
 #[test]
-fn r053_one_evil_super_node_does_not_keep_a_call_away() {
+fn a14_r132_altered_address_port_or_preference_is_refused() {
+    for (part, other) in [
+        ("<node_IP>sn2", "<node_IP>sn9"),
+        ("<transport>WS80", "<transport>WS81"),
+        ("<super_node>91", "<super_node>99"),
+        ("<preference>1<", "<preference>3<"),
+    ] {
+        let mut world = World::new(3);
+        let (alice, bob) = two(&mut world);
+        let altered = Rc::new(RefCell::new(0));
+        corrupt(&mut world, alice, || {
+            let altered = Rc::clone(&altered);
+            records(move |records| {
+                for record in records {
+                    let text = String::from_utf8(record.body.clone()).unwrap();
+                    *altered.borrow_mut() += usize::from(text.contains(part));
+                    record.body = text.replace(part, other).into_bytes();
+                }
+            })
+        });
+        world.call(alice, ALICE, "bob");
+        assert_eq!(world.end(alice).0, EndReason::RecordRefused, "{part}");
+        assert!(*altered.borrow() > 0, "{part} is in the record");
+        nothing_rang(&mut world, bob);
+    }
+}
+
+#[test]
+fn a14_r053_r138_one_evil_super_node_does_not_keep_a_call_away() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let first = world.serving(alice)[0];
@@ -95,7 +123,7 @@ fn r053_one_evil_super_node_does_not_keep_a_call_away() {
 }
 
 #[test]
-fn r053_valid_record_of_another_user_is_refused() {
+fn a14_r053_valid_record_of_another_user_is_refused() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let mallory = world.online("mallory", 9, &[0, 1]);
@@ -134,7 +162,7 @@ fn r053_valid_record_of_another_user_is_refused() {
 }
 
 #[test]
-fn r044_older_record_of_the_callee_is_not_used() {
+fn a14_r044_r138_older_record_of_the_callee_is_not_used() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let kept: Rc<RefCell<Vec<SignedRecord>>> = Rc::default();
@@ -166,7 +194,7 @@ fn r044_older_record_of_the_callee_is_not_used() {
 }
 
 #[test]
-fn offer_with_a_rewritten_fingerprint_does_not_ring() {
+fn a10_r117_offer_with_a_rewritten_fingerprint_does_not_ring() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     corrupt(&mut world, bob, || rewrite("INVITE", ALICE));
@@ -177,7 +205,7 @@ fn offer_with_a_rewritten_fingerprint_does_not_ring() {
 }
 
 #[test]
-fn answer_with_a_rewritten_fingerprint_is_refused() {
+fn a10_r117_answer_with_a_rewritten_fingerprint_is_refused() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     corrupt(&mut world, alice, || rewrite("SIP/2.0 200", BOB));
@@ -199,7 +227,7 @@ fn answer_with_a_rewritten_fingerprint_is_refused() {
 }
 
 #[test]
-fn caller_can_not_be_posed_as() {
+fn a10_r117_caller_can_not_be_posed_as() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     corrupt(&mut world, bob, || {
@@ -217,7 +245,7 @@ fn caller_can_not_be_posed_as() {
 }
 
 #[test]
-fn garbage_of_a_super_node_is_reported_and_survived() {
+fn a09_garbage_of_a_super_node_is_reported_and_survived() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let first = world.serving(alice)[0];
@@ -229,7 +257,7 @@ fn garbage_of_a_super_node_is_reported_and_survived() {
 }
 
 #[test]
-fn flooding_page_is_slowed_down_and_named() {
+fn a44_r134_flooding_page_is_slowed_down_and_named() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let first = world.serving(alice)[0];
@@ -249,7 +277,7 @@ fn flooding_page_is_slowed_down_and_named() {
 }
 
 #[test]
-fn foreign_from_is_refused_by_the_super_node() {
+fn a42_a54_foreign_from_is_refused_by_the_super_node() {
     let mut world = World::new(3);
     let (alice, bob) = two(&mut world);
     let first = world.serving(alice)[0];
@@ -300,7 +328,7 @@ fn spoil(seed: u8, often: u32) -> Evil {
 }
 
 #[test]
-fn spoilt_messages_crash_nobody() {
+fn a09_spoilt_messages_crash_nobody() {
     for seed in 0..SPOILT {
         let mut world = World::new(2);
         let alice = world.online("alice", ALICE, &[0, 1]);

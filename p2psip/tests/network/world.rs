@@ -131,7 +131,7 @@ impl World {
         self.drain_super_node(usize::from(number));
     }
 
-    /// A user on a device, who tries these super nodes in this order.
+    /// A user on a device, who tries these super nodes in this order; of another domain, if the name says so.
     pub(crate) fn peer(&mut self, name: &str, device: u8, super_nodes: &[usize]) -> usize {
         self.peer_with(name, device, super_nodes, false, WALL)
     }
@@ -159,7 +159,10 @@ impl World {
         stale: bool,
         wall: u64,
     ) -> usize {
-        let uri = format!("sip:{name}@{DOMAIN}");
+        let uri = match name.contains('@') {
+            true => format!("sip:{name}"),
+            false => format!("sip:{name}@{DOMAIN}"),
+        };
         let instance = Instance([device; 16]);
         let (certificate, key) = self.authority.user(&uri, instance, stale);
         let contact = |at: &usize| Contact {

@@ -96,7 +96,7 @@ fn r038_elements_come_in_any_order() {
 }
 
 #[test]
-fn best_location_comes_first() {
+fn r061_best_location_comes_first() {
     let swapped = USER
         .replace("<preference>1<", "<preference>9<")
         .replace("<preference>2<", "<preference>3<");

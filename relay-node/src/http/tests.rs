@@ -199,7 +199,7 @@ async fn other_subprotocols_are_refused() {
 }
 
 #[tokio::test]
-async fn messages_of_both_kinds_go_both_ways() {
+async fn r098_messages_of_both_kinds_go_both_ways() {
     let mut stage = Stage::new(false).await;
     let (mut browser, link, outlet) = stage.browser().await;
     browser.send(Message::binary(vec![1, 2, 3])).await.unwrap();

@@ -120,7 +120,7 @@ async fn what_was_sent_before_the_end_arrives() {
 }
 
 #[tokio::test]
-async fn a05_user_certificate_makes_no_link() {
+async fn a05_r124_user_certificate_makes_no_link() {
     let overlay = Overlay::new().await;
     let mut user = End::new(overlay.user_as_super_node().await);
     let mut honest = End::new(overlay.super_node().await);
@@ -132,7 +132,7 @@ async fn a05_user_certificate_makes_no_link() {
 }
 
 #[tokio::test]
-async fn a02_certificate_of_another_overlay_makes_no_link() {
+async fn a02_r018_certificate_of_another_overlay_makes_no_link() {
     let (ours, theirs) = (Overlay::new().await, Overlay::new().await);
     let mut honest = End::new(ours.super_node().await);
     let mut stranger = theirs.super_node().await;
@@ -195,7 +195,7 @@ async fn another_super_node_than_the_one_dialled_makes_no_link() {
 }
 
 #[tokio::test]
-async fn a02_revoked_super_node_makes_no_link() {
+async fn a02_r094_revoked_super_node_makes_no_link() {
     let overlay = Overlay::new().await;
     let mut revoked = End::new(overlay.super_node().await);
     let mut honest = End::new(overlay.super_node().await);

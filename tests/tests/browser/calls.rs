@@ -30,12 +30,12 @@ async fn call_with_sound_and_picture(caller: Kind, callee: Kind) {
 }
 
 #[tokio::test]
-async fn r055_chromium_calls_chromium_at_another_super_node() {
+async fn r037_r055_chromium_calls_chromium_at_another_super_node() {
     call_with_sound_and_picture(Chromium, Chromium).await;
 }
 
 #[tokio::test]
-async fn r055_chromium_calls_firefox() {
+async fn r055_r112_chromium_calls_firefox() {
     call_with_sound_and_picture(Chromium, Firefox).await;
 }
 

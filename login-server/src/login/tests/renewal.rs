@@ -206,7 +206,7 @@ async fn a_revoked_device_is_not_renewed_until_its_user_signs_in_on_it() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_network_is_not_renewed() {
+async fn r018_a_certificate_of_another_network_is_not_renewed() {
     let (stage, other) = (Stage::new().await, Stage::new().await);
     let (mut browser, device) = (other.account("alice").await, Device::new());
     let foreign = other.credential(&mut browser, &device).await;
