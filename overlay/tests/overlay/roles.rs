@@ -110,7 +110,9 @@ fn corrupt(world: &mut World, at: usize, lie: Lie) {
     let overlay = world.overlay();
     world.network.with(world.super_nodes[at], |node, _| {
         let Node::Sn(sn) = node else { return };
-        sn.evil = Some(Box::new(move |_, bytes| tell(overlay, bytes, lie)));
+        sn.evil = Some(Box::new(move |_, bytes| {
+            tell(overlay, bytes, lie).into_iter().collect()
+        }));
     });
 }
 
