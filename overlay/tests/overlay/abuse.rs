@@ -326,6 +326,10 @@ fn a23_nobody_is_lost_by_hearsay() {
     let incarnation = announcement.expect("it has joined").about.incarnation;
     let node = world.sn(world.super_nodes[1]).machine.node();
     let raw = world.raw_peer(&evil, 0);
+    // So slow that a probe is often under way when the moment is over.
+    world
+        .network
+        .set_latency(Duration::from_millis(300), Duration::ZERO);
     // The very life that it lives now, at every moment between two probes.
     for _ in 0..800 {
         let lost = Message::Lost { node, incarnation };
@@ -350,7 +354,13 @@ fn a02_r094_revoked_credentials_stop_counting_at_once() {
     let victim = world.super_nodes[1];
     let revoked_node = world.sn(victim).identity.certificate.serial();
     world.update(alice, key("k"), b"").unwrap();
-    let list = world.authority.revoke(1, vec![revoked_user, revoked_node]);
+    // One who does not look at revocation lists himself.
+    let mallory = world.authority.user("sip:mallory@example.org", 1);
+    let of_mallory = mallory.certificate.serial();
+    let mallory = world.raw_user(&mallory, 0);
+    let list = world
+        .authority
+        .revoke(1, vec![revoked_user, revoked_node, of_mallory]);
     let first = world.super_nodes[3];
     world.network.with(first, |node, now| {
         if let crate::node::Node::Sn(sn) = node {
@@ -361,6 +371,7 @@ fn a02_r094_revoked_credentials_stop_counting_at_once() {
     });
     world.network.run_for(Duration::from_secs(3));
     assert_eq!(world.on(alice).machine.associations().count(), 0);
+    assert_eq!(world.denied(mallory), Some(Denial::Revoked));
     let told = world
         .on(alice)
         .events

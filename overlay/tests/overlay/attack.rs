@@ -463,3 +463,40 @@ fn a11_r129_other_credentials_stand_beside() {
     assert!(world.remove(mallory, key("k"), None).is_ok());
     assert_eq!(world.bodies(mallory, key("k")), Ok(vec![b"true".to_vec()]));
 }
+
+#[test]
+fn a13_a_tombstone_outlives_what_it_removed() {
+    let mut world = World::with_super_nodes(59, 3);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let raw = world.raw_user(&alice, 0);
+    let evil = world.authority.super_node(node(77));
+    let evil = world.raw_peer(&evil, 1);
+    let nothing = world.record(&alice, key("k"), b"", |control| control.removed = true);
+    let not_found = PutOutcome::Refused(Refused::NotFound);
+    assert_eq!(world.put(raw, Mode::Remove, nothing), not_found);
+    assert_eq!(world.sn(world.super_nodes[1]).machine.stored(), 0);
+
+    let record = world.record(&alice, key("k"), b"record", |_| {});
+    assert_eq!(
+        world.put(raw, Mode::Update, record.clone()),
+        PutOutcome::Stored
+    );
+    let brief = world.record(&alice, key("k"), b"", |control| {
+        control.removed = true;
+        control.lifetime = 5;
+    });
+    let removed_at = brief.control.sequence;
+    assert_eq!(world.put(raw, Mode::Remove, brief), PutOutcome::Stored);
+    world.network.run_for(Duration::from_secs(60));
+    let older = PutOutcome::Refused(Refused::Older(removed_at));
+    assert_eq!(world.place(evil, Mode::Update, record.clone()), older);
+    let records = vec![record];
+    world.say(evil, &Message::Copies { records });
+    let reader = world.user("reader", &[1, 2]);
+    assert!(world.get(reader, key("k")).is_err());
+    // And goes with it.
+    world.network.run_for(Duration::from_secs(3_600));
+    for &node in &world.super_nodes {
+        assert_eq!(world.sn(node).machine.stored(), 0);
+    }
+}

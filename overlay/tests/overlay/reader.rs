@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use credential::NodeId;
-use overlay::association::{FromSuperNode, SearchEnd};
+use overlay::association::{FromSuperNode, Mode, SearchEnd};
 use overlay::peer::Message;
 use overlay::{
     FrameFault, GetError, Misbehaviour, Offence, Offender, Placement, Reading, RecordFault,
@@ -69,7 +69,7 @@ fn with_record(seed: u8) -> (World, Identity) {
     let alice = world.authority.user("sip:alice@example.org", 1);
     let raw = world.raw_user(&alice, 0);
     let record = world.record(&alice, key("k"), b"true", |_| {});
-    world.put(raw, overlay::association::Mode::Update, record);
+    world.put(raw, Mode::Update, record);
     (world, alice)
 }
 
@@ -309,7 +309,7 @@ fn r130_a_wrong_clock_does_not_lock_the_owner_out() {
     let ahead = world.record(&alice, key("k"), b"ahead", |control| {
         control.sequence += 300_000
     });
-    world.put(raw, overlay::association::Mode::Update, ahead.clone());
+    world.put(raw, Mode::Update, ahead.clone());
     let device = world.user("alice", &[0, 1]);
     let sequence = world.update(device, key("k"), b"now").unwrap();
     assert!(sequence > ahead.control.sequence);
@@ -401,4 +401,40 @@ fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
     let who = Offender::SuperNode(replicas[0]);
     let offence = (who, Offence::Record(RecordFault::Signature));
     assert!(world.offences().contains(&offence));
+}
+
+#[test]
+fn a26_one_honest_replica_among_those_asked_is_enough() {
+    let mut world = World::with_super_nodes(114, 12);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let raw = world.raw_user(&alice, 0);
+    let old = world.record(&alice, key("k"), b"old", |_| {});
+    world.put(raw, Mode::Update, old.clone());
+    let new = world.record(&alice, key("k"), b"new", |_| {});
+    world.put(raw, Mode::Update, new);
+    let overlay = world.overlay();
+    let replicas = world.sn(world.super_nodes[0]).machine.replicas(key("k"));
+    for at in 0..12 {
+        if !replicas[..2].contains(&world.id_of(at)) {
+            continue;
+        }
+        let (id, old) = (world.super_nodes[at], old.clone());
+        world.network.with(id, |node, _| {
+            let Node::Sn(sn) = node else { return };
+            sn.evil = Some(Box::new(move |_, bytes| {
+                let Ok(Message::Found { request, .. }) = frame::decode(overlay, &bytes) else {
+                    return vec![bytes];
+                };
+                let records = vec![old.clone()];
+                vec![frame::encode(overlay, &Message::Found { request, records })]
+            }));
+        });
+    }
+    let asking: Vec<usize> = (0..12)
+        .filter(|&at| !replicas.contains(&world.id_of(at)))
+        .collect();
+    for reader in 0..4 {
+        let reader = world.user(&format!("reader{reader}"), &asking[reader..=reader]);
+        assert_eq!(world.bodies(reader, key("k")), Ok(vec![b"new".to_vec()]));
+    }
 }
