@@ -8,6 +8,7 @@ mod attack;
 mod authority;
 mod churn;
 mod fuzz;
+mod membership;
 mod node;
 mod raw;
 mod reader;
