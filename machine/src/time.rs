@@ -2,36 +2,45 @@ use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// A point in time, counted from the driver's epoch (its start). Monotonic; says nothing about the date.
+///
+/// It holds nanoseconds, enough for 584 years: one number makes for less code than a [`Duration`], which is two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(Duration);
+pub struct Instant(u64);
 
 impl Instant {
     /// The driver's start.
-    pub const EPOCH: Self = Self(Duration::ZERO);
+    pub const EPOCH: Self = Self(0);
 
     /// The point `since_epoch` after the driver's start.
     #[must_use]
     pub const fn new(since_epoch: Duration) -> Self {
-        Self(since_epoch)
+        Self(nanoseconds(since_epoch))
     }
 
     /// The time since the driver's start.
     #[must_use]
     pub const fn since_epoch(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.0)
     }
 
     /// The time since `earlier`; zero if that lies ahead.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+const fn nanoseconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+        Self(self.0.saturating_add(nanoseconds(duration)))
     }
 }
 
@@ -58,7 +67,7 @@ impl WallClock {
     /// Milliseconds since 1970-01-01T00:00Z at `now`.
     #[must_use]
     pub const fn at(&self, now: Instant) -> u64 {
-        self.at_epoch.saturating_add(now.0.as_millis() as u64)
+        self.at_epoch.saturating_add(now.0 / 1_000_000)
     }
 }
 
