@@ -3,6 +3,7 @@
 import { fromBase64 } from './bytes.js';
 import { Call } from './call.js';
 import { PhoneError } from './errors.js';
+import { startPeer } from './host.js';
 import { nameOf, uriOf } from './names.js';
 import { askBootstrap, rememberSuperNodes } from './network.js';
 import { Preparation } from './preparation.js';
@@ -63,10 +64,10 @@ export class Registration {
     this.#on = on;
     this.#preparation = new Preparation(identity.mediaCertificate);
     const { credential, keys } = identity;
-    this.#peer = new Peer({
+    this.#peer = startPeer(Peer, {
       root: fromBase64(credential.root), certificate: fromBase64(credential.certificate), key: keys.privateKey,
-      name: credential.name, superNodes: superNodes.map((url) => ({ url })), revocations,
-    }, (/** @type {NodeEvent} */ event) => this.#handle(event));
+      name: credential.name, superNodes, revocations,
+    }, (event) => this.#handle(event));
     this.#peer.goOnline(`sha-256 ${fingerprint}`);
     const { signal } = this.#closing;
     addEventListener('online', () => this.#networkChanged(), { signal });
@@ -125,7 +126,7 @@ export class Registration {
         return this.#left?.();
       case 'welcome':
         this.#preparation.stun = event.stun;
-        return void rememberSuperNodes(event.superNodes.map(({ url }) => url));
+        return void rememberSuperNodes(event.superNodes);
       case 'revocations':
         return void keep({ revocations: event.bytes });
       case 'problem':
@@ -173,7 +174,7 @@ export class Registration {
   async #bootstrap() {
     try {
       const known = await askBootstrap(await this.#on.network());
-      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known.map((url) => ({ url })));
+      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known);
     } catch (error) {
       this.#on.problem(new PhoneError('no-super-node', String(error)));
     }

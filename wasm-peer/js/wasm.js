@@ -3,11 +3,10 @@
 import initialise, { Peer } from './wasm_peer.js';
 
 /** @typedef {{ mid: string, line: string, ufrag: string }} Candidate */
-/** @typedef {{ node: string | null, url: string }} Contact */
 /**
  * What a peer reports.
  * @typedef {{ type: 'associations', up: number }
- *   | { type: 'welcome', superNodes: Contact[], stun: string[] }
+ *   | { type: 'welcome', superNodes: string[], stun: string[] }
  *   | { type: 'revocations', bytes: Uint8Array }
  *   | { type: 'online' } | { type: 'not-online' } | { type: 'offline' }
  *   | { type: 'missed', uri: string, name: string | null }

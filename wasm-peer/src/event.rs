@@ -1,112 +1,58 @@
-use js_sys::{Array, Object, Reflect, Uint8Array};
-use p2psip::{CallId, Caller, Candidate, Contact, Event};
-use wasm_bindgen::JsValue;
+use p2psip::{CallId, Caller, Event};
 
-/// Makes an event the plain object that `js/wasm.js` describes.
-pub(crate) fn to_object(event: Event) -> JsValue {
-    match event {
-        Event::Associations { up } => Plain::new("associations").with("up", up as u32),
-        Event::Welcome { super_nodes, stun } => Plain::new("welcome")
-            .with(
-                "superNodes",
-                super_nodes.into_iter().map(contact).collect::<Array>(),
-            )
-            .with(
-                "stun",
-                stun.into_iter().map(JsValue::from).collect::<Array>(),
-            ),
-        Event::Revocations(list) => {
-            Plain::new("revocations").with("bytes", Uint8Array::from(list.to_bytes().as_slice()))
+use crate::host::Host;
+
+/// Hands an event over piece by piece; `js/events.js` makes the object of it that `js/wasm.js` describes.
+pub(crate) fn deliver(event: Event, host: &Host) {
+    let (kind, call, number, texts) = match event {
+        Event::Associations { up } => ("associations", NONE, up as u32, vec![]),
+        Event::Welcome { super_nodes, stun } => {
+            let urls = super_nodes.into_iter().map(|contact| contact.url);
+            let count = urls.len() as u32;
+            ("welcome", NONE, count, urls.chain(stun).collect())
         }
-        Event::Online => Plain::new("online"),
-        Event::NotOnline => Plain::new("not-online"),
-        Event::Offline => Plain::new("offline"),
+        Event::Revocations(list) => return host.revocations(&list.to_bytes()),
+        Event::Online => ("online", NONE, 0, vec![]),
+        Event::NotOnline => ("not-online", NONE, 0, vec![]),
+        Event::Offline => ("offline", NONE, 0, vec![]),
         Event::Incoming {
             call,
             caller,
             offer,
         } => {
             let instance = caller.instance.to_string();
-            Plain::of("incoming", call)
-                .caller(caller)
-                .with("instance", instance)
-                .with("offer", offer)
+            let [uri, name] = party(caller);
+            ("incoming", call, 0, vec![uri, name, instance, offer])
         }
-        Event::Missed { caller } => Plain::new("missed").caller(caller),
-        Event::Ringing { call } => Plain::of("ringing", call),
-        Event::Answered { call, answer } => Plain::of("answered", call).with("answer", answer),
-        Event::Established { call } => Plain::of("established", call),
+        Event::Missed { caller } => ("missed", NONE, 0, party(caller).into()),
+        Event::Ringing { call } => ("ringing", call, 0, vec![]),
+        Event::Answered { call, answer } => ("answered", call, 0, vec![answer]),
+        Event::Established { call } => ("established", call, 0, vec![]),
         Event::Candidates {
             call,
             candidates,
             complete,
-        } => Plain::of("candidates", call)
-            .with(
-                "candidates",
-                candidates.into_iter().map(candidate).collect::<Array>(),
-            )
-            .with("complete", complete),
-        Event::Offered { call, offer } => Plain::of("offered", call).with("offer", offer),
-        Event::Renegotiated { call, answer } => {
-            Plain::of("renegotiated", call).with("answer", answer)
+        } => {
+            let candidates = candidates.into_iter();
+            let texts = candidates.flat_map(|one| [one.mid, one.line, one.ufrag]);
+            ("candidates", call, complete.into(), texts.collect())
         }
-        Event::NotRenegotiated { call, glare } => {
-            Plain::of("not-renegotiated", call).with("glare", glare)
-        }
+        Event::Offered { call, offer } => ("offered", call, 0, vec![offer]),
+        Event::Renegotiated { call, answer } => ("renegotiated", call, 0, vec![answer]),
+        Event::NotRenegotiated { call, glare } => ("not-renegotiated", call, glare.into(), vec![]),
         Event::Ended {
             call,
             reason,
             remote,
-        } => Plain::of("ended", call)
-            .with("reason", reason.code())
-            .with("remote", remote),
-        Event::Problem(problem) => Plain::new("problem").with("code", problem.code()),
-    }
-    .0
-    .into()
+        } => ("ended", call, remote.into(), vec![reason.code().to_owned()]),
+        Event::Problem(problem) => ("problem", NONE, 0, vec![problem.code().to_owned()]),
+    };
+    host.event(kind, call.0 as f64, number.into(), texts);
 }
 
-/// A plain object under construction.
-struct Plain(Object);
+/// An event that belongs to no call.
+const NONE: CallId = CallId(0);
 
-impl Plain {
-    fn new(kind: &str) -> Self {
-        Self(Object::new()).with("type", kind)
-    }
-
-    fn of(kind: &str, call: CallId) -> Self {
-        Self::new(kind).with("call", call.0 as f64)
-    }
-
-    fn caller(self, caller: Caller) -> Self {
-        self.with("uri", caller.uri).with("name", caller.name)
-    }
-
-    fn with(self, name: &str, value: impl Into<JsValue>) -> Self {
-        self.set(name, &value.into())
-    }
-
-    fn set(self, name: &str, value: &JsValue) -> Self {
-        // Setting a property of a fresh object does not fail.
-        let _ = Reflect::set(&self.0, &JsValue::from_str(name), value);
-        self
-    }
-}
-
-fn contact(contact: Contact) -> JsValue {
-    let node = contact.node.map(|node| node.to_string());
-    Plain(Object::new())
-        .with("node", node)
-        .with("url", contact.url)
-        .0
-        .into()
-}
-
-fn candidate(candidate: Candidate) -> JsValue {
-    Plain(Object::new())
-        .with("mid", candidate.mid)
-        .with("line", candidate.line)
-        .with("ufrag", candidate.ufrag)
-        .0
-        .into()
+fn party(caller: Caller) -> [String; 2] {
+    [caller.uri, caller.name.unwrap_or_default()]
 }

@@ -1,4 +1,4 @@
-//! The browser's node: drives a [`p2psip::Peer`] with WebSockets, WebCrypto and timers.
+//! The browser's node: drives a [`p2psip::Peer`] through a host, which is JavaScript.
 //!
 //! [`Peer`] is what JavaScript sees; it decides nothing. Everything here works in a worker too: there is no `window`,
 //! and media stays with whoever holds the calls; descriptions and candidates cross as text.
@@ -6,16 +6,15 @@
 //! ```text
 //!  js/*.js --intents--> Peer --> Driver --owns--> p2psip::Peer
 //!     ^                            |  outputs: dial, send, sign, verify, event
-//!     +------ events, objects -----+  inputs:  opened, frame, text, closed, signed, verified, time
+//!     |                            v  inputs:  opened, frame, text, closed, signed, verified, due
+//!     +---- events, objects --- js/host.js: WebSocket, WebCrypto, clock, timer
 //! ```
 
-mod clock;
-mod crypto;
 mod driver;
 mod event;
-mod link;
+mod host;
 mod panic;
 mod peer;
-mod timer;
 
-pub use peer::{Contact, Peer, Settings};
+pub use host::Host;
+pub use peer::Peer;

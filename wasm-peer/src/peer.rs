@@ -1,84 +1,87 @@
-use std::rc::Rc;
-
-use p2psip::credential::{Certificate, NodeId, RevocationList, TrustAnchor};
-use p2psip::{CallId, Candidate, Config, EndReason, Input};
+use p2psip::credential::{Certificate, Job, RevocationList, Signature, Signed, TrustAnchor, Verified};
+use p2psip::{CallId, Candidate, Config, EndReason, Input, LinkId};
 use wasm_bindgen::prelude::*;
 
-use crate::crypto::{self, Crypto, CryptoKey};
 use crate::driver::Driver;
+use crate::host::Host;
 use crate::panic;
 
-#[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = "
-export interface Contact { node?: string | null; url: string }
-export interface Settings {
-  root: Uint8Array; certificate: Uint8Array; key: CryptoKey; name?: string | null;
-  superNodes: Contact[]; revocations?: Uint8Array | null;
-}";
-
-#[wasm_bindgen]
-extern "C" {
-    /// What a peer starts from, an object literal of the caller's.
-    #[wasm_bindgen(typescript_type = "Settings")]
-    pub type Settings;
-    #[wasm_bindgen(method, getter, structural)]
-    fn root(this: &Settings) -> Vec<u8>;
-    #[wasm_bindgen(method, getter, structural)]
-    fn certificate(this: &Settings) -> Vec<u8>;
-    #[wasm_bindgen(method, getter, structural)]
-    fn key(this: &Settings) -> CryptoKey;
-    #[wasm_bindgen(method, getter, structural)]
-    fn name(this: &Settings) -> Option<String>;
-    #[wasm_bindgen(method, getter, structural, js_name = superNodes)]
-    fn super_nodes(this: &Settings) -> js_sys::Array;
-    #[wasm_bindgen(method, getter, structural)]
-    fn revocations(this: &Settings) -> Option<Vec<u8>>;
-
-    /// Where a super node is reached.
-    #[wasm_bindgen(typescript_type = "Contact")]
-    pub type Contact;
-    #[wasm_bindgen(method, getter, structural)]
-    fn node(this: &Contact) -> Option<String>;
-    #[wasm_bindgen(method, getter, structural)]
-    fn url(this: &Contact) -> String;
-}
-
-/// A user on a device. The methods are those of [`p2psip::Peer`], which documents them; events are the objects
-/// described in `js/wasm.js`.
+/// A user on a device. The methods are those of [`p2psip::Peer`], which documents them, and those by which the host
+/// reports.
 #[wasm_bindgen]
 pub struct Peer {
-    driver: Rc<Driver>,
+    driver: Driver,
 }
 
 #[wasm_bindgen]
 impl Peer {
-    /// A peer that associates at once and reports to `listener`.
+    /// A peer that associates at once, with one of `super_nodes`, the URLs of their WebSockets.
     ///
     /// # Errors
     /// When the root or the certificate is not one of Partyline's.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: Settings, listener: js_sys::Function) -> Result<Self, JsError> {
+    pub fn new(
+        root: &[u8],
+        certificate: &[u8],
+        name: Option<String>,
+        super_nodes: Vec<String>,
+        revocations: &[u8],
+        host: Host,
+    ) -> Result<Self, JsError> {
         panic::report_on_console();
-        let anchor = TrustAnchor::read(&settings.root())
-            .map_err(|_| JsError::new("bad root certificate"))?;
-        let certificate = Certificate::read(&settings.certificate())
-            .map_err(|_| JsError::new("bad certificate"))?;
-        let driver = Driver::start(
-            |clock| Config {
-                anchor,
-                certificate,
-                name: settings.name(),
-                super_nodes: contacts(&settings.super_nodes()),
-                revocations: settings
-                    .revocations()
-                    .and_then(|bytes| RevocationList::read(&bytes)),
-                seed: crypto::seed(),
-                wall: clock.wall(),
-            },
-            Crypto::new(settings.key()),
-            listener,
-        );
+        let anchor = TrustAnchor::read(root).map_err(|_| JsError::new("bad root certificate"))?;
+        let certificate = read(certificate)?;
+        let driver = Driver::start(host, |seed, wall| Config {
+            anchor,
+            certificate,
+            name,
+            super_nodes: contacts(super_nodes),
+            revocations: RevocationList::read(revocations),
+            seed,
+            wall,
+        });
         Ok(Self { driver })
+    }
+
+    /// A link that was dialled stands.
+    pub fn opened(&self, link: f64) {
+        self.driver.tell(Input::Opened { link: flow(link) });
+    }
+
+    /// A link is gone, or never came about.
+    pub fn closed(&self, link: f64) {
+        self.driver.tell(Input::Closed { link: flow(link) });
+    }
+
+    /// A binary message came.
+    pub fn frame(&self, link: f64, bytes: Vec<u8>) {
+        let link = flow(link);
+        self.driver.tell(Input::Frame { link, bytes });
+    }
+
+    /// A text message came.
+    pub fn text(&self, link: f64, text: String) {
+        let link = flow(link);
+        self.driver.tell(Input::Text { link, text });
+    }
+
+    /// A signature is made.
+    pub fn signed(&self, job: f64, signature: &[u8]) {
+        if let Some(signature) = Signature::from_slice(signature) {
+            let job = Job(job as u64);
+            self.driver.tell(Input::Signed(Signed { job, signature }));
+        }
+    }
+
+    /// A signature is checked.
+    pub fn verified(&self, job: f64, valid: bool) {
+        let job = Job(job as u64);
+        self.driver.tell(Input::Verified(Verified { job, valid }));
+    }
+
+    /// The time has come that the host was to wait for.
+    pub fn due(&self) {
+        self.driver.due();
     }
 
     /// Closes every link. Nothing is reported any more, and every method does nothing.
@@ -101,13 +104,9 @@ impl Peer {
 
     /// Names further super nodes to try.
     #[wasm_bindgen(js_name = addSuperNodes)]
-    pub fn add_super_nodes(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "Contact[]")] super_nodes: js_sys::Array,
-    ) {
-        let contacts = contacts(&super_nodes);
+    pub fn add_super_nodes(&self, urls: Vec<String>) {
         self.driver
-            .run(|peer, now| peer.add_super_nodes(contacts, now));
+            .run(|peer, now| peer.add_super_nodes(contacts(urls), now));
     }
 
     /// Takes over a renewed certificate.
@@ -116,8 +115,7 @@ impl Peer {
     /// When it is not one of Partyline's.
     #[wasm_bindgen(js_name = setCredential)]
     pub fn set_credential(&self, certificate: &[u8], name: Option<String>) -> Result<(), JsError> {
-        let certificate =
-            Certificate::read(certificate).map_err(|_| JsError::new("bad certificate"))?;
+        let certificate = read(certificate)?;
         self.driver
             .run(|peer, now| peer.set_credential(certificate, name, now));
         Ok(())
@@ -125,8 +123,7 @@ impl Peer {
 
     /// The network has changed or is back, or the device woke up.
     pub fn network(&self) {
-        self.driver
-            .run(|peer, now| machine::Machine::handle_input(peer, Input::Network, now));
+        self.driver.tell(Input::Network);
     }
 
     /// Looks a callee up ahead of a call.
@@ -199,13 +196,15 @@ fn id(call: f64) -> CallId {
     CallId(call as u64)
 }
 
-fn contacts(contacts: &js_sys::Array) -> Vec<p2psip::Contact> {
-    let read = |contact: JsValue| {
-        let contact: Contact = contact.unchecked_into();
-        p2psip::Contact {
-            node: contact.node().and_then(|node| node.parse::<NodeId>().ok()),
-            url: contact.url(),
-        }
-    };
-    contacts.iter().map(read).collect()
+fn flow(link: f64) -> LinkId {
+    LinkId(link as u64)
+}
+
+fn read(certificate: &[u8]) -> Result<Certificate, JsError> {
+    Certificate::read(certificate).map_err(|_| JsError::new("bad certificate"))
+}
+
+fn contacts(urls: Vec<String>) -> Vec<p2psip::Contact> {
+    let contact = |url| p2psip::Contact { node: None, url };
+    urls.into_iter().map(contact).collect()
 }
