@@ -1,5 +1,6 @@
 // @ts-check
 // The entry: a phone, that is one identity in one browser.
+import { isLoopback, requireBrowser } from './browser.js';
 import { Call } from './call.js';
 import { PhoneError } from './errors.js';
 import { Identity } from './identity.js';
@@ -51,7 +52,10 @@ export class Phone extends EventTarget {
       const returned = /[#&]state=/.test(location.hash)
         ? await Identity.finishSignIn((await this.#network).login) : null;
       const identity = returned ?? await Identity.restore();
-      if (identity) return await this.#enter(identity);
+      if (identity) {
+        this.#requireNetwork(identity);
+        return await this.#enter(identity);
+      }
       await this.#network;
     } catch (error) {
       this.#problem(error);
@@ -117,6 +121,15 @@ export class Phone extends EventTarget {
     return this.#network.catch(() => (this.#network = this.#learn()));
   }
 
+  /** Signs out whoever was signed in to another network that was at this address. @param {Identity} identity */
+  async #requireNetwork(identity) {
+    const known = await this.#network.catch(() => null);
+    if (!known || known.overlay === identity.credential.overlay || this.#identity !== identity) return;
+    await Identity.forget();
+    this.#signedOut();
+    if (!isLoopback()) this.#problem(new PhoneError('root-changed', known.overlay));
+  }
+
   /** @param {Identity} identity */
   async #enter(identity) {
     this.#registration?.close();
@@ -140,9 +153,11 @@ export class Phone extends EventTarget {
 
   /** @param {Identity} identity */
   async #register(identity) {
+    if (!this.#identity) this.#lock.release();
+    if (this.#identity !== identity) return;
     this.#setState('signing-in');
     const [Peer, superNodes] = await Promise.all([loadPeer(), knownSuperNodes(this.#origin)]);
-    this.#registration = await Registration.open(Peer, identity, superNodes, {
+    const registration = await Registration.open(Peer, identity, superNodes, {
       network: () => this.#needNetwork(),
       state: (state) => this.#setState(state),
       identity: (fresh) => { this.#identity = fresh; this.#setState(this.state, true); },
@@ -150,8 +165,10 @@ export class Phone extends EventTarget {
       missed: (peer) => this.#emit('missed', { peer }),
       associations: (up) => this.#emit('associations', { up }),
       problem: (error) => this.#problem(error),
-      ended: () => { this.#signedOut(); },
+      ended: () => this.#signedOut(),
     });
+    if (this.#identity !== identity) return registration.close();
+    this.#registration = registration;
   }
 
   /** Another tab has taken the phone over. */
@@ -186,12 +203,4 @@ export class Phone extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** Says what a browser, or an address without TLS, lacks. */
-function requireBrowser() {
-  const needs = { RTCPeerConnection: globalThis.RTCPeerConnection, WebAssembly: globalThis.WebAssembly,
-    'a secure address': globalThis.crypto?.subtle, locks: navigator.locks };
-  const lacking = Object.entries(needs).find(([, there]) => !there);
-  if (lacking) throw new PhoneError('unsupported', lacking[0]);
 }
