@@ -74,10 +74,64 @@ fn records() -> impl Strategy<Value = UserLocation> {
         )
 }
 
+/// The record as `docs/protocol.md` has it, written without the crate's writer.
+fn written(record: &UserLocation) -> String {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escape(text));
+    let mut text = [
+        element("version", "1.0"),
+        element("type", "user location"),
+        element("key", &record.user.key().to_string()),
+        element("lifetime", &record.lifetime.to_string()),
+        element("timestamp", &record.timestamp.to_string()),
+        element("user_URI", record.user.name()),
+    ]
+    .concat();
+    if let Some(instance) = record.instance {
+        text += &element("instance", &instance.to_string());
+    }
+    for print in &record.fingerprints {
+        let digits: Vec<String> = print
+            .digest
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
+        text += &element(
+            "fingerprint",
+            &format!("{} {}", print.algorithm, digits.join(":")),
+        );
+    }
+    if record.trickle {
+        text += &element("trickle", "yes");
+    }
+    for place in &record.locations {
+        let transports: Vec<String> = place
+            .transports
+            .iter()
+            .map(|transport| format!("{:?}{}", transport.protocol, transport.port).to_uppercase())
+            .collect();
+        text += "<location>";
+        text += &element("node_IP", &place.address);
+        text += &element("transport", &transports.join(" "));
+        if let Some(contact) = &place.contact {
+            text += &element("contact", contact);
+        }
+        if let Some(node) = place.super_node {
+            text += &element("super_node", &node.to_string());
+        }
+        if place.preference < u16::MAX {
+            text += &element("preference", &place.preference.to_string());
+        }
+        text += "</location>";
+    }
+    format!("<resource>{text}</resource>")
+}
+
 proptest! {
     #[test]
-    fn r039_what_is_written_is_read(record in records()) {
+    fn r038_r039_two_writers_agree_and_what_is_written_is_read(record in records()) {
         let bytes = record.to_bytes();
+        prop_assert_eq!(core::str::from_utf8(&bytes).unwrap(), written(&record));
         prop_assert_eq!(UserLocation::read(&bytes), Ok(record));
     }
 

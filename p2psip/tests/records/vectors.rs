@@ -3,24 +3,21 @@ use p2psip::{Aor, LocationError, ProxyLocation, UserLocation};
 
 use crate::{location, proxy};
 
-const USER: &str = "<resource><version>1.0</version><type>user location</type>\
-<key>948ab814d0394ca9c2aa99294be0d6a74f159c5a</key><lifetime>3600</lifetime>\
-<timestamp>1795401240000</timestamp><user_URI>alice@example.org</user_URI>\
-<instance>urn:uuid:11111111-1111-1111-1111-111111111111</instance>\
-<fingerprint>sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F</fingerprint>\
-<trickle>yes</trickle>\
-<location><node_IP>sn1.example.org</node_IP><transport>WSS443</transport>\
-<contact>sip:alice@example.org;gr=urn:uuid:11111111-1111-1111-1111-111111111111</contact>\
-<super_node>a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1</super_node><preference>1</preference></location>\
-<location><node_IP>192.0.2.7</node_IP><transport>WSS8443</transport>\
-<contact>sip:alice@example.org;gr=urn:uuid:11111111-1111-1111-1111-111111111111</contact>\
-<super_node>a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2</super_node><preference>2</preference></location>\
-</resource>";
+/// A vector of `docs/protocol.md`, whose line breaks are for reading only.
+fn vector(name: &str) -> String {
+    let text = include_str!("../../../docs/protocol.md");
+    let start = format!("```vector p2psip/{name}\n");
+    let block = text.split_once(&start).unwrap().1;
+    block.split_once("```").unwrap().0.replace('\n', "")
+}
 
-const PROXY: &str = "<resource><version>1.0</version><type>proxy location</type>\
-<key>5f7bf2bc0ea827084b39316c019af33c475d4259</key><lifetime>36000</lifetime>\
-<timestamp>198023422</timestamp><domain>example.org</domain>\
-<location><node_IP>178.14.234.21</node_IP><transport>TCP5060 UDP5060</transport></location></resource>";
+fn user_text() -> String {
+    vector("user-location")
+}
+
+fn proxy_text() -> String {
+    vector("proxy-location")
+}
 
 /// The example of draft §8 as it stands there, with its key made the hash of the name and its comments well-formed.
 const DRAFT: &str = "   <resource>
@@ -45,15 +42,15 @@ const DRAFT: &str = "   <resource>
 #[test]
 fn r038_r040_user_location_is_written_as_documented() {
     let text = String::from_utf8(location().to_bytes()).unwrap();
-    assert_eq!(text, USER);
-    assert_eq!(UserLocation::read(USER.as_bytes()), Ok(location()));
+    assert_eq!(text, user_text());
+    assert_eq!(UserLocation::read(user_text().as_bytes()), Ok(location()));
 }
 
 #[test]
 fn r038_r041_proxy_location_is_written_as_documented() {
     let text = String::from_utf8(proxy().to_bytes()).unwrap();
-    assert_eq!(text, PROXY);
-    assert_eq!(ProxyLocation::read(PROXY.as_bytes()), Ok(proxy()));
+    assert_eq!(text, proxy_text());
+    assert_eq!(ProxyLocation::read(proxy_text().as_bytes()), Ok(proxy()));
 }
 
 #[test]
@@ -77,7 +74,7 @@ fn r040_example_of_the_draft_is_read() {
 
 #[test]
 fn r038_elements_of_later_days_are_passed_over() {
-    let later = USER
+    let later = user_text()
         .replace(
             "<trickle>",
             "<mood kind=\"a&amp;b\"><deep>x<y/></deep></mood><trickle>",
@@ -89,7 +86,7 @@ fn r038_elements_of_later_days_are_passed_over() {
 
 #[test]
 fn r038_elements_come_in_any_order() {
-    let moved = USER
+    let moved = user_text()
         .replace("<trickle>yes</trickle>", "")
         .replace("<version>", "<trickle>yes</trickle><version>");
     assert_eq!(UserLocation::read(moved.as_bytes()), Ok(location()));
@@ -97,7 +94,7 @@ fn r038_elements_come_in_any_order() {
 
 #[test]
 fn r061_best_location_comes_first() {
-    let swapped = USER
+    let swapped = user_text()
         .replace("<preference>1<", "<preference>9<")
         .replace("<preference>2<", "<preference>3<");
     let read = UserLocation::read(swapped.as_bytes()).unwrap();
@@ -117,7 +114,8 @@ fn r038_user_part_is_escaped_in_the_text_only() {
 #[test]
 fn r038_what_is_not_the_format_is_refused() {
     use LocationError as E;
-    let user = |from: &str, to: &str| UserLocation::read(USER.replacen(from, to, 1).as_bytes());
+    let user =
+        |from: &str, to: &str| UserLocation::read(user_text().replacen(from, to, 1).as_bytes());
     for (from, to, error) in [
         ("1.0", "2.0", E::Version),
         ("<version>1.0</version>", "", E::Missing),
@@ -162,23 +160,23 @@ fn r038_what_is_not_the_format_is_refused() {
     ] {
         assert_eq!(user(from, to), Err(error), "{from} -> {to}");
     }
-    assert_eq!(UserLocation::read(PROXY.as_bytes()), Err(E::Type));
-    assert_eq!(ProxyLocation::read(USER.as_bytes()), Err(E::Type));
-    let domain = PROXY.replace("<domain>example.org", "<domain>example.com");
+    assert_eq!(UserLocation::read(proxy_text().as_bytes()), Err(E::Type));
+    assert_eq!(ProxyLocation::read(user_text().as_bytes()), Err(E::Type));
+    let domain = proxy_text().replace("<domain>example.org", "<domain>example.com");
     assert_eq!(ProxyLocation::read(domain.as_bytes()), Err(E::Key));
-    let without = USER.split("<location>").next().unwrap().to_string() + "</resource>";
+    let without = user_text().split("<location>").next().unwrap().to_string() + "</resource>";
     assert_eq!(UserLocation::read(without.as_bytes()), Err(E::Missing));
 }
 
 #[test]
 fn r038_too_much_is_refused() {
     let place = "<location><node_IP>a</node_IP><transport>WS1</transport></location>";
-    let many = USER.replace("</resource>", &(place.repeat(15) + "</resource>"));
+    let many = user_text().replace("</resource>", &(place.repeat(15) + "</resource>"));
     assert_eq!(
         UserLocation::read(many.as_bytes()),
         Err(LocationError::TooLarge)
     );
-    let prints = USER.replace(
+    let prints = user_text().replace(
         "<trickle>",
         &("<fingerprint>x</fingerprint>".repeat(4) + "<trickle>"),
     );
@@ -186,7 +184,7 @@ fn r038_too_much_is_refused() {
         UserLocation::read(prints.as_bytes()),
         Err(LocationError::TooLarge)
     );
-    let long = USER.replace("<trickle>", &(" ".repeat(8192) + "<trickle>"));
+    let long = user_text().replace("<trickle>", &(" ".repeat(8192) + "<trickle>"));
     assert_eq!(
         UserLocation::read(long.as_bytes()),
         Err(LocationError::TooLarge)
