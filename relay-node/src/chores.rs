@@ -72,7 +72,8 @@ impl Chores {
             let current = identity.borrow().clone();
             self.report_once(&current).await;
             let lonely = self.status.borrow().members.len() < 2;
-            if lonely || rounds.is_multiple_of(LOOK_EVERY) {
+            // At the start, whoever was remembered or listed is being tried.
+            if (lonely || rounds.is_multiple_of(LOOK_EVERY)) && rounds > 0 {
                 let found = listed(&self.client, &self.config.bootstrap(), current.node).await;
                 if !found.is_empty() {
                     let seeds = SuperNodeInput::Seeds(found);
@@ -282,4 +283,85 @@ async fn listed(client: &Client, servers: &[Origin], own: NodeId) -> Vec<(NodeId
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A bootstrap server that names `count` super nodes to everybody, and tells when it is asked.
+    async fn server(count: usize) -> (Origin, mpsc::Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let entry = |number: usize| {
+            format!(
+                r#"{{"node":"{number:040x}","ws":"ws://127.0.0.1:1/p2psip","quic":"127.0.0.1:{number}"}}"#
+            )
+        };
+        let entries: Vec<_> = (1..=count).map(entry).collect();
+        let body = format!(r#"{{"super_nodes":[{}]}}"#, entries.join(","));
+        let (asked, asking) = mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = asked.send(()).await;
+                let _ = stream.read(&mut [0; 1024]).await;
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (origin.parse().unwrap(), asking)
+    }
+
+    fn vault() -> (tempfile::TempDir, Vault) {
+        let directory = tempfile::tempdir().unwrap();
+        let vault = Vault::open(directory.path()).unwrap();
+        (directory, vault)
+    }
+
+    fn client() -> Client {
+        Client::new(crate::tls::client(None).unwrap())
+    }
+
+    const OWN: NodeId = NodeId([9; 20]);
+
+    #[tokio::test]
+    async fn r086_r091_remembered_super_nodes_come_before_the_bootstrap_server() {
+        let (server, mut asked) = server(3).await;
+        let (_directory, vault) = vault();
+        let found = seeds(&vault, &client(), std::slice::from_ref(&server), OWN).await;
+        assert_eq!(found.len(), 3);
+        assert!(asked.try_recv().is_ok());
+        let remembered = vec![Peer {
+            node: NodeId([1; 20]).to_string(),
+            quic: "192.0.2.1:4433".to_owned(),
+        }];
+        let text = serde_json::to_vec(&remembered).unwrap();
+        vault.write("peers.json", &text, 0o644).unwrap();
+        let found = seeds(&vault, &client(), &[server], OWN).await;
+        assert_eq!(found, [(NodeId([1; 20]), "192.0.2.1:4433".to_owned())]);
+        assert!(asked.try_recv().is_err(), "the bootstrap server was asked");
+    }
+
+    #[tokio::test]
+    async fn a01_bootstrap_server_that_names_a_thousand_is_not_followed_to_all() {
+        let (server, _asked) = server(1_000).await;
+        let (_directory, vault) = vault();
+        let found = seeds(&vault, &client(), &[server], OWN).await;
+        assert_eq!(found.len(), REMEMBERED);
+    }
+
+    #[tokio::test]
+    async fn broken_memory_is_no_reason_not_to_start() {
+        let (server, _asked) = server(1).await;
+        let (_directory, vault) = vault();
+        vault.write("peers.json", b"{ nonsense", 0o644).unwrap();
+        let found = seeds(&vault, &client(), &[server], OWN).await;
+        assert_eq!(found.len(), 1);
+    }
 }

@@ -21,6 +21,8 @@ use crate::outlet::Outlet;
 pub(crate) const ARRIVALS: usize = 4_096;
 /// Cryptography that may wait for a thread before the machine gets no new facts.
 const BACKLOG: usize = 64;
+/// Misbehaviours that are told of in one second.
+const COMPLAINTS: u32 = 10;
 /// Super nodes whose address is remembered.
 const ADDRESSES: usize = 256;
 /// How long a node that leaves goes on to serve its goodbye.
@@ -93,6 +95,31 @@ pub(crate) struct Driver<M> {
     pub(crate) status: watch::Sender<Status>,
     pub(crate) revocations: watch::Sender<RevocationList>,
     tables: Tables,
+    complaints: Complaints,
+}
+
+/// Keeps whoever misbehaves from filling the log.
+#[derive(Debug, Default)]
+struct Complaints {
+    second: u64,
+    told: u32,
+    kept_back: u64,
+}
+
+impl Complaints {
+    /// Says whether one more may be told of, and how many were not since the last.
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        let second = now.since_epoch().as_secs();
+        if second != self.second {
+            (self.second, self.told) = (second, 0);
+        }
+        if self.told == COMPLAINTS {
+            self.kept_back += 1;
+            return None;
+        }
+        self.told += 1;
+        Some(std::mem::take(&mut self.kept_back))
+    }
 }
 
 /// Where each connection's writer is.
@@ -122,6 +149,7 @@ impl<M: SuperNodeMachine> Driver<M> {
             status,
             revocations,
             tables: Tables::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -283,7 +311,7 @@ impl<M: SuperNodeMachine> Driver<M> {
         }
     }
 
-    fn event(&self, event: SuperNodeEvent) {
+    fn event(&mut self, event: SuperNodeEvent) {
         match event {
             SuperNodeEvent::Joined { members } => {
                 tracing::info!(members, "joined the overlay");
@@ -313,7 +341,9 @@ impl<M: SuperNodeMachine> Driver<M> {
                 tracing::info!(link = link.0, uri, %instance, "association ended");
             }
             SuperNodeEvent::Misbehaved { who, how } => {
-                tracing::warn!(?who, ?how, "misbehaviour");
+                if let Some(kept_back) = self.complaints.admit(self.clock.now()) {
+                    tracing::warn!(?who, ?how, kept_back, "misbehaviour");
+                }
             }
         }
     }
@@ -370,5 +400,20 @@ impl Tables {
             }
             self.lost.push(Input::PeerClosed { link });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a44_misbehaviour_does_not_fill_the_log() {
+        let mut complaints = Complaints::default();
+        let told = (0..10_000).filter(|_| complaints.admit(Instant::EPOCH).is_some());
+        assert_eq!(told.count(), 10);
+        let later = Instant::EPOCH + Duration::from_secs(1);
+        assert_eq!(complaints.admit(later), Some(9_990));
+        assert_eq!(complaints.admit(later), Some(0));
     }
 }

@@ -28,6 +28,10 @@ fn r001_three_super_nodes_form_a_ring_that_names_itself() {
         assert_eq!(about["login"], ready["login"]["url"]);
         assert_eq!(network.page(index).get("/readyz").status, 200);
     }
+    for node in ready["super_nodes"].as_array().unwrap() {
+        let seen = stage::stun(node["stun"].as_str().unwrap());
+        assert_eq!(seen.0, seen.1, "STUN tells the address that it sees");
+    }
     let listed = Http::at(ready["bootstrap"]["url"].as_str().unwrap()).get("/super-nodes");
     for index in 0..3 {
         let node = ready["super_nodes"][index]["node"].as_str().unwrap();

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
@@ -14,6 +15,8 @@ use crate::config::SuperNode;
 use crate::driver::{Arrival, Status};
 use crate::identity::Identity;
 
+const IDLE: Duration = Duration::from_secs(25);
+
 /// What a super node serves over HTTP: the page, the WebSocket, and a few words about itself.
 pub(crate) struct Site {
     pub(super) clock: Clock,
@@ -21,6 +24,8 @@ pub(crate) struct Site {
     pub(super) origins: watch::Receiver<Origins>,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) numbers: Arc<AtomicU64>,
+    /// Somebody who is silent for this long gets a ping, and after as long again the end.
+    pub(super) idle: Duration,
     page: Page,
     status: watch::Receiver<Status>,
     about: Bytes,
@@ -52,6 +57,7 @@ impl Site {
             origins,
             arrivals,
             numbers,
+            idle: IDLE,
             page: Page::new(config.page.clone()),
             status,
             about: about.to_string().into(),

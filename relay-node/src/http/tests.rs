@@ -18,6 +18,9 @@ use crate::testing::Overlay;
 
 const SOON: Duration = Duration::from_secs(5);
 
+/// Longer than anything else in these tests takes.
+const IDLE: Duration = Duration::from_secs(2);
+
 type Browser = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A super node's site without the machine behind it.
@@ -70,7 +73,7 @@ impl Stage {
         let (status, known) = watch::channel(Status::default());
         let (arrivals, arriving) = mpsc::channel(64);
         let numbers = Arc::new(AtomicU64::new(1));
-        let site = Site::new(
+        let mut site = Site::new(
             &config,
             &identity,
             Clock::start(),
@@ -79,6 +82,7 @@ impl Stage {
             arrivals,
             numbers,
         );
+        site.idle = IDLE;
         tokio::spawn(serve(listener, tls, Arc::new(site)));
         Self {
             origin: config.url,
@@ -274,6 +278,27 @@ async fn a44_browser_that_does_not_read_is_cut() {
     };
     assert_eq!(timeout(SOON, closed).await.unwrap(), Some(1008));
     assert_eq!(stage.fact().await, SuperNodeInput::Closed { link });
+}
+
+#[tokio::test]
+async fn a51_silent_connection_is_asked_once_and_ended() {
+    let mut stage = Stage::new(false).await;
+    // One that answers pings stays, one that does not read at all goes.
+    let (mut awake, _, _awake_outlet) = stage.browser().await;
+    let (mut asleep, link, _outlet) = stage.browser().await;
+    let pings = tokio::spawn(async move {
+        let mut pings = 0;
+        while let Ok(Some(Ok(message))) = timeout(IDLE * 2, awake.next()).await {
+            pings += usize::from(message.is_ping());
+            if pings == 3 {
+                break;
+            }
+        }
+        pings
+    });
+    assert_eq!(stage.fact().await, SuperNodeInput::Closed { link });
+    assert_eq!(close_code(&mut asleep).await, 1001);
+    assert_eq!(pings.await.unwrap(), 3);
 }
 
 #[tokio::test]

@@ -32,8 +32,6 @@ const LARGEST: usize = 64 << 10;
 const BUFFER: usize = 4 << 10;
 /// Messages that may wait for an ordinary node that reads slowly.
 const QUEUE: usize = 256;
-/// Somebody who is silent for this long gets a ping, and after as long again the end.
-const IDLE: Duration = Duration::from_secs(25);
 /// How long one message may take to be sent.
 const SENDING: Duration = Duration::from_secs(10);
 
@@ -62,11 +60,11 @@ pub(super) fn upgrade(
         }
     };
     let link = LinkId(site.numbers.fetch_add(1, Ordering::Relaxed));
-    let (arrivals, secure) = (site.arrivals.clone(), site.secure);
+    let (arrivals, secure, idle) = (site.arrivals.clone(), site.secure, site.idle);
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrading.await {
-            Ok(upgraded) => associate(upgraded, link, secure, &arrivals).await,
+            Ok(upgraded) => associate(upgraded, link, secure, idle, &arrivals).await,
             Err(error) => tracing::debug!(%from, "WebSocket: {error}"),
         }
     });
@@ -139,6 +137,7 @@ async fn associate(
     upgraded: Upgraded,
     link: LinkId,
     secure: bool,
+    idle: Duration,
     arrivals: &mpsc::Sender<Arrival>,
 ) {
     let config = WebSocketConfig::default()
@@ -162,7 +161,7 @@ async fn associate(
     // Pings are the reader's wish and the writer's work.
     let (wishes, wish) = mpsc::channel(1);
     let ending = tokio::select! {
-        ending = receive(link, stream, arrivals, wishes) => ending,
+        ending = receive(link, stream, idle, arrivals, wishes) => ending,
         ending = write(&mut sink, &mut drain, wish) => ending,
         () = cut => Some((CloseCode::Policy, "you read too slowly")),
     };
@@ -184,12 +183,13 @@ type Ending = Option<(CloseCode, &'static str)>;
 async fn receive(
     link: LinkId,
     mut stream: SplitStream<Socket>,
+    idle: Duration,
     arrivals: &mpsc::Sender<Arrival>,
     wishes: mpsc::Sender<()>,
 ) -> Ending {
     let mut silent = false;
     loop {
-        let fact = match timeout(IDLE, stream.next()).await {
+        let fact = match timeout(idle, stream.next()).await {
             Err(_) if silent => return Some((CloseCode::Away, "you were silent for too long")),
             Err(_) => {
                 silent = true;

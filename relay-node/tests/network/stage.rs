@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -366,6 +366,29 @@ pub(crate) fn free_tcp() -> u16 {
 pub(crate) fn free_udp() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
+}
+
+/// Asks a STUN server; gives the address that this end has, and the one that the server sees.
+pub(crate) fn stun(server: &str) -> (SocketAddr, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    request.extend([7; 12]);
+    socket.send_to(&request, server).unwrap();
+    let mut answer = [0; 64];
+    let length = socket.recv(&mut answer).unwrap();
+    assert_eq!((length, &answer[8..20]), (32, &[7; 12][..]));
+    // XOR-MAPPED-ADDRESS: 2 bytes type, 2 length, 1 zero, 1 family, then port and address, masked by the cookie
+    let port = u16::from_be_bytes([answer[26] ^ 0x21, answer[27] ^ 0x12]);
+    let ip = [
+        answer[28] ^ 0x21,
+        answer[29] ^ 0x12,
+        answer[30] ^ 0xa4,
+        answer[31] ^ 0x42,
+    ];
+    (socket.local_addr().unwrap(), SocketAddr::from((ip, port)))
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {
