@@ -1,4 +1,5 @@
 // @ts-check
+import { emit } from './emit.js';
 import { phoneError } from './errors.js';
 import { Negotiation } from './negotiation.js';
 import { sendsVideo } from './sdp.js';
@@ -8,10 +9,7 @@ import { readStats } from './stats.js';
 /** @typedef {import('./wasm.js').CallEvent} CallEvent */
 /** @typedef {import('./index.js').EndCode} EndCode */
 /** @typedef {import('./devices.js').Choice} Choice */
-/**
- * @typedef {{ peer: import('./wasm_peer.js').Peer, devices: import('./devices.js').Devices,
- *   media: import('./media.js').Media }} Parts
- */
+/** @typedef {{ peer: import('./wasm_peer.js').Peer, devices: import('./devices.js').Devices, media: import('./media.js').Media }} Parts */
 
 export class Call extends EventTarget {
   /** @type {import('./index.js').Party} */ peer;
@@ -40,7 +38,7 @@ export class Call extends EventTarget {
     parts.media.listen({
       candidate: ({ mid, line, ufrag }) => parts.peer.candidate(id, mid, line, ufrag),
       gathered: () => parts.peer.endOfCandidates(id),
-      track: () => this.#emit('streams', null),
+      track: () => emit(this, 'streams', null),
       connection: (state) => this.#negotiation.connectionChanged(state),
     });
   }
@@ -99,15 +97,15 @@ export class Call extends EventTarget {
   /** @param {boolean} muted */
   mute(muted) {
     this.#sending.mute(muted);
-    this.#emit('muted', { muted });
+    emit(this, 'muted', { muted });
   }
 
   /** @param {boolean} on */
   async camera(on) {
     if (this.end || on === this.cameraOn) return;
     await this.#sending.camera(on);
-    this.#emit('streams', null);
-    this.#emit('camera', { on: this.cameraOn });
+    emit(this, 'streams', null);
+    emit(this, 'camera', { on: this.cameraOn });
     this.#negotiation.pictureChanged();
   }
 
@@ -160,7 +158,7 @@ export class Call extends EventTarget {
     if (this.end || state === this.state) return;
     this.state = state;
     if (state === 'in-call') this.startedAt ??= Date.now();
-    this.#emit('state', { state });
+    emit(this, 'state', { state });
   }
 
   /** Notes what the other side's description says of its picture. @internal @param {string} sdp */
@@ -168,7 +166,7 @@ export class Call extends EventTarget {
     const remoteVideo = sendsVideo(sdp);
     if (remoteVideo === this.remoteVideo) return;
     this.remoteVideo = remoteVideo;
-    this.#emit('streams', null);
+    emit(this, 'streams', null);
   }
 
   /** @param {Choice} choice @param {(video: boolean) => Promise<void>} describe */
@@ -182,9 +180,9 @@ export class Call extends EventTarget {
       const { code, detail } = phoneError(error);
       return this.fail(/** @type {EndCode} */ (code), detail);
     }
-    this.#emit('streams', null);
+    emit(this, 'streams', null);
     this.#negotiation.pictureChanged();
-    if (choice.video) this.#emit('camera', { on: this.cameraOn });
+    if (choice.video) emit(this, 'camera', { on: this.cameraOn });
   }
 
   /** @param {EndCode} code @param {string} [detail] */
@@ -195,12 +193,7 @@ export class Call extends EventTarget {
     this.#negotiation.stop();
     this.#parts.media.close();
     this.#sending.end();
-    this.#emit('state', { state: 'ended' });
-    this.#emit('ended', this.end);
-  }
-
-  /** @param {string} type @param {unknown} detail */
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    emit(this, 'state', { state: 'ended' });
+    emit(this, 'ended', this.end);
   }
 }

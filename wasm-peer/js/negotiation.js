@@ -1,5 +1,6 @@
 // @ts-check
 // Keeps a call's media on a path that works: watches the connection, restarts ICE, renegotiates the picture.
+import { Timers } from './timers.js';
 
 /** @typedef {import('./wasm.js').CallEvent} CallEvent */
 
@@ -23,7 +24,7 @@ export class Negotiation {
   #wanted = null;
   #connected = false;
   #restarted = 0;
-  /** @type {Record<string, ReturnType<typeof setTimeout>>} */ #timers = {};
+  #timers = new Timers();
 
   /**
    * @param {import('./call.js').Call} call
@@ -41,18 +42,19 @@ export class Negotiation {
   /** @param {boolean} video what the description that leaves now says of our picture */
   announced(video) {
     this.#announced = video;
-    this.#after('giveUp', CONNECTS_WITHIN + 60_000, () => this.#giveUp('network', 'never answered or connected'));
+    this.#timers.after('giveUp', CONNECTS_WITHIN + 60_000, () => this.#giveUp('network', 'never answered or connected'));
   }
 
   /** @param {RTCPeerConnectionState} state */
   connectionChanged(state) {
     if (state === 'connected') {
       this.#connected = true;
-      this.#clear();
+      this.#timers.clear('giveUp');
+      this.#timers.clear('restart');
       this.#call.setState('in-call');
       this.pictureChanged();
     } else if (state === 'connecting' && !this.#connected) {
-      this.#after('giveUp', CONNECTS_WITHIN, () => this.#giveUp('network', 'no path found'));
+      this.#timers.after('giveUp', CONNECTS_WITHIN, () => this.#giveUp('network', 'no path found'));
     } else if (state === 'disconnected' || state === 'failed') {
       this.#falter(state === 'failed');
     }
@@ -84,14 +86,14 @@ export class Negotiation {
         await this.#media.rollback();
         if (event.glare) {
           this.#wanted ??= { restart: this.#connected && this.#call.state === 'reconnecting' };
-          return this.#after('glare', 500 + Math.random() * 2_000, () => this.#settled());
+          return this.#timers.after('glare', 500 + Math.random() * 2_000, () => this.#settled());
         }
         return this.#settled();
     }
   }
 
   stop() {
-    this.#clear();
+    this.#timers.stop();
     this.#call = /** @type {any} */ ({ setState() {}, end: true });
   }
 
@@ -103,8 +105,8 @@ export class Negotiation {
       return;
     }
     this.#call.setState('reconnecting');
-    this.#after('giveUp', RECONNECTS_WITHIN, () => this.#giveUp('network', 'the path was lost'));
-    this.#after('restart', FALTERS[this.#call.direction], () => this.restart());
+    this.#timers.after('giveUp', RECONNECTS_WITHIN, () => this.#giveUp('network', 'the path was lost'));
+    this.#timers.after('restart', FALTERS[this.#call.direction], () => this.restart());
   }
 
   /** @param {{ restart: boolean }} how */
@@ -130,15 +132,5 @@ export class Negotiation {
     this.#wanted = null;
     if (wanted) this.#offer(wanted);
     else this.pictureChanged();
-  }
-
-  /** @param {string} name @param {number} delay @param {() => void} act */
-  #after(name, delay, act) {
-    clearTimeout(this.#timers[name]);
-    this.#timers[name] = setTimeout(act, delay);
-  }
-
-  #clear() {
-    Object.values(this.#timers).forEach(clearTimeout);
   }
 }

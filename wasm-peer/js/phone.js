@@ -2,7 +2,8 @@
 // The entry: a phone, that is one identity in one browser.
 import { isLoopback, requireBrowser } from './browser.js';
 import { Call } from './call.js';
-import { PhoneError } from './errors.js';
+import { emit } from './emit.js';
+import { PhoneError, phoneError } from './errors.js';
 import { Identity } from './identity.js';
 import { isCallable } from './names.js';
 import { knownSuperNodes, network } from './network.js';
@@ -21,7 +22,7 @@ export class Phone extends EventTarget {
   /** @type {import('./network.js').Network | null} */ #known = null;
   /** @type {Identity | null} */ #identity = null;
   /** @type {Registration | null} */ #registration = null;
-  #lock = new TabLock({ lost: () => this.#yield(), signedOut: () => this.#signedOut() });
+  #lock = new TabLock({ lost: () => this.#waitForTurn(), signedOut: () => this.#signedOut() });
 
   constructor({ origin = location.origin } = {}) {
     super();
@@ -132,8 +133,7 @@ export class Phone extends EventTarget {
 
   /** @param {Identity} identity */
   async #enter(identity) {
-    this.#registration?.close();
-    this.#registration = null;
+    this.#leave();
     this.#identity = identity;
     this.#setState('signing-in', true);
     if (await this.#lock.take()) return this.#register(identity);
@@ -142,6 +142,7 @@ export class Phone extends EventTarget {
 
   /** Another tab has the phone: says so, and waits until that is closed. */
   #waitForTurn() {
+    this.#leave();
     this.#problem(new PhoneError('other-tab'));
     this.#setState('reconnecting');
     this.#lock.wait().then((held) => {
@@ -161,9 +162,9 @@ export class Phone extends EventTarget {
       network: () => this.#needNetwork(),
       state: (state) => this.#setState(state),
       identity: (fresh) => { this.#identity = fresh; this.#setState(this.state, true); },
-      incoming: (call) => this.#emit('incoming', { call }),
-      missed: (peer) => this.#emit('missed', { peer }),
-      associations: (up) => this.#emit('associations', { up }),
+      incoming: (call) => emit(this, 'incoming', { call }),
+      missed: (peer) => emit(this, 'missed', { peer }),
+      associations: (up) => emit(this, 'associations', { up }),
       problem: (error) => this.#problem(error),
       ended: () => this.#signedOut(),
     });
@@ -171,16 +172,13 @@ export class Phone extends EventTarget {
     this.#registration = registration;
   }
 
-  /** Another tab has taken the phone over. */
-  #yield() {
+  #leave() {
     this.#registration?.close();
     this.#registration = null;
-    this.#waitForTurn();
   }
 
   #signedOut() {
-    this.#registration?.close();
-    this.#registration = null;
+    this.#leave();
     this.#identity = null;
     this.#lock.release();
     this.#setState('signed-out');
@@ -190,17 +188,12 @@ export class Phone extends EventTarget {
   #setState(state, anyway = false) {
     if (state === this.state && !anyway) return;
     this.state = state;
-    this.#emit('state', { state });
+    emit(this, 'state', { state });
   }
 
   /** @param {unknown} error */
   #problem(error) {
-    const { code, detail } = error instanceof PhoneError ? error : new PhoneError('failed', String(error));
-    this.#emit('problem', { code, detail });
-  }
-
-  /** @param {string} type @param {unknown} detail */
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    const { code, detail } = phoneError(error);
+    emit(this, 'problem', { code, detail });
   }
 }

@@ -8,6 +8,7 @@ import { nameOf, uriOf } from './names.js';
 import { askBootstrap, rememberSuperNodes } from './network.js';
 import { Preparation } from './preparation.js';
 import { keep, load } from './storage.js';
+import { Timers } from './timers.js';
 
 /** @typedef {import('./identity.js').Identity} Identity */
 /** @typedef {import('./wasm.js').NodeEvent} NodeEvent */
@@ -38,9 +39,10 @@ export class Registration {
   /** @type {Map<number, Call>} */ #calls = new Map();
   #up = 0;
   #online = false;
+  #wasReady = false;
   /** @type {(() => void) | null} */ #left = null;
   #closing = new AbortController();
-  /** @type {Record<string, ReturnType<typeof setTimeout>>} */ #timers = {};
+  #timers = new Timers();
 
   /**
    * @param {typeof import('./wasm_peer.js').Peer} Peer
@@ -72,8 +74,8 @@ export class Registration {
     const { signal } = this.#closing;
     addEventListener('online', () => this.#networkChanged(), { signal });
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#peer.network(); }, { signal });
-    this.#after('renew', identity.renewIn, () => this.#renew());
-    this.#after('bootstrap', BOOTSTRAP_AFTER, () => this.#bootstrap());
+    this.#timers.after('renew', identity.renewIn, () => this.#renew());
+    this.#timers.after('bootstrap', BOOTSTRAP_AFTER, () => this.#bootstrap());
   }
 
   get calls() {
@@ -106,7 +108,7 @@ export class Registration {
   close() {
     for (const call of this.calls) call.hangUp();
     this.#closing.abort();
-    Object.values(this.#timers).forEach(clearTimeout);
+    this.#timers.stop();
     this.#preparation.cool();
     this.#peer.close();
   }
@@ -153,9 +155,11 @@ export class Registration {
   }
 
   #judge() {
-    if (this.#up > 0) clearTimeout(this.#timers.bootstrap);
-    if (this.#up > 0 && this.#online) this.#on.state('ready');
-    else if (this.#online) this.#on.state('reconnecting');
+    if (this.#up > 0) this.#timers.clear('bootstrap');
+    else this.#timers.after('bootstrap', BOOTSTRAP_AFTER, () => this.#bootstrap());
+    const ready = this.#up > 0 && this.#online;
+    if (ready || this.#wasReady) this.#on.state(ready ? 'ready' : 'reconnecting');
+    this.#wasReady ||= ready;
   }
 
   /** Misbehaviour of others is for the log: it was refused, and nothing has to be done. @param {string} code */
@@ -178,7 +182,7 @@ export class Registration {
     } catch (error) {
       this.#on.problem(new PhoneError('no-super-node', String(error)));
     }
-    this.#after('bootstrap', BOOTSTRAP_AFTER * 4, () => this.#bootstrap());
+    if (this.#up === 0) this.#timers.after('bootstrap', BOOTSTRAP_AFTER * 4, () => this.#bootstrap());
   }
 
   async #renew() {
@@ -188,15 +192,9 @@ export class Registration {
       this.#peer.setCredential(fromBase64(certificate), name);
       this.#peer.goOnline(`sha-256 ${await this.#identity.mediaFingerprint()}`);
       this.#on.identity(this.#identity);
-      this.#after('renew', this.#identity.renewIn, () => this.#renew());
+      this.#timers.after('renew', this.#identity.renewIn, () => this.#renew());
     } catch {
-      this.#after('renew', RENEW_AGAIN, () => this.#renew());
+      this.#timers.after('renew', RENEW_AGAIN, () => this.#renew());
     }
-  }
-
-  /** @param {string} name @param {number} delay @param {() => void} act */
-  #after(name, delay, act) {
-    clearTimeout(this.#timers[name]);
-    if (!this.#closing.signal.aborted) this.#timers[name] = setTimeout(act, delay);
   }
 }
