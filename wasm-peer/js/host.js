@@ -29,12 +29,13 @@ const REMEMBERED = 16;
  */
 export function startPeer(Peer, { root, certificate, key, name, superNodes, revocations }, listener) {
   const host = new Host(key, listener);
-  host.peer = new Peer(root, certificate, name ?? undefined, superNodes, revocations ?? new Uint8Array(), host);
-  return host.peer;
+  const peer = new Peer(root, certificate, name ?? undefined, superNodes, revocations ?? new Uint8Array(), host);
+  host.peer = peer;
+  return peer;
 }
 
 class Host {
-  /** @type {Peer} */ peer = /** @type {any} */ (null);
+  /** Who is reported to; nobody once it is closed, so that both can be collected. @type {Peer | null} */ peer = null;
   started = Date.now();
   #date = this.started;
   #performance = performance.now();
@@ -71,7 +72,7 @@ class Host {
   wake(delay) {
     clearTimeout(this.#timer);
     // Rounded up: a timer that fires early would only be set again.
-    if (delay >= 0) this.#timer = setTimeout(() => this.peer.due(), Math.min(Math.ceil(delay), LONGEST));
+    if (delay >= 0) this.#timer = setTimeout(() => this.peer?.due(), Math.min(Math.ceil(delay), LONGEST));
   }
 
   /** @param {number} link @param {string} url */
@@ -81,7 +82,7 @@ class Host {
       this.#links.set(link, socket);
       socket.binaryType = 'arraybuffer';
       // A server that chose no subprotocol is none of ours.
-      socket.onopen = () => (socket.protocol === SUBPROTOCOL ? this.peer.opened(link) : socket.close());
+      socket.onopen = () => (socket.protocol === SUBPROTOCOL ? this.peer?.opened(link) : socket.close());
       socket.onmessage = ({ data }) => this.#receive(link, data);
       socket.onclose = () => this.#lost(link);
     } catch {
@@ -92,20 +93,21 @@ class Host {
   /** A message beyond the size that any peer may send is dropped here. @param {number} link @param {string | ArrayBuffer} data */
   #receive(link, data) {
     if (typeof data === 'string') {
-      if (data.length <= LARGEST) this.peer.text(link, data);
+      if (data.length <= LARGEST) this.peer?.text(link, data);
     } else if (data.byteLength <= LARGEST) {
-      this.peer.frame(link, new Uint8Array(data));
+      this.peer?.frame(link, new Uint8Array(data));
     }
   }
 
   /** @param {number} link */
   #lost(link) {
     this.close(link);
-    this.peer.closed(link);
+    this.peer?.closed(link);
   }
 
   /** @param {number} [link] */
   close(link) {
+    if (link === undefined) this.peer = null;
     for (const [id, socket] of this.#links) {
       if (link !== undefined && link !== id) continue;
       this.#links.delete(id);
@@ -135,7 +137,7 @@ class Host {
   /** A key that can't sign leaves the node waiting. @param {number} job @param {Uint8Array<ArrayBuffer>} message */
   async sign(job, message) {
     const signature = await crypto.subtle.sign(ECDSA, this.#key, message).catch(() => null);
-    if (signature) this.peer.signed(job, new Uint8Array(signature));
+    if (signature) this.peer?.signed(job, new Uint8Array(signature));
   }
 
   /**
@@ -145,7 +147,7 @@ class Host {
   async verify(job, key, signature, message) {
     const [imported, ...copies] = [this.#import(key.slice()), signature.slice(), message.slice()];
     const valid = await imported.then((known) => crypto.subtle.verify(ECDSA, known, copies[0], copies[1])).catch(() => false);
-    this.peer.verified(job, valid);
+    this.peer?.verified(job, valid);
   }
 
   /** The first key is the authority's: it signed what is checked first of all. @param {Uint8Array<ArrayBuffer>} point */

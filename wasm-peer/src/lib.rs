@@ -18,3 +18,8 @@ mod peer;
 
 pub use host::Host;
 pub use peer::Peer;
+
+/// Takes a sixth of the code of the standard library's.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();

@@ -74,9 +74,29 @@ pub(crate) fn bind(module: &Path, directory: &Path) -> Result<()> {
         .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true)
+        .omit_default_module_path(true)
         .out_name("wasm_peer")
         .generate(directory)
-        .context("wasm-bindgen")
+        .context("wasm-bindgen")?;
+    let glue = directory.join("wasm_peer.js");
+    let script = fs::read_to_string(&glue)?;
+    fs::write(&glue, undocumented(&script)).context("cannot write the glue")
+}
+
+/// Takes the blocks of documentation out of a generated script: a seventh of what a browser would download of it.
+fn undocumented(script: &str) -> String {
+    let mut kept = String::with_capacity(script.len());
+    let mut inside = false;
+    for line in script.lines() {
+        let text = line.trim();
+        inside |= text.starts_with("/**");
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        inside &= !text.ends_with("*/");
+    }
+    kept
 }
 
 /// Adds a compilation target to the toolchain in use when it is missing.
@@ -174,4 +194,15 @@ fn remove(directory: &Path) -> Result<()> {
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::undocumented;
+
+    #[test]
+    fn a_script_loses_its_documentation_only() {
+        let script = "let a = 1; /* kept */\n  /**\n   * About b.\n   */\n  let b = 2;\n/** About c. */\nlet c;\n";
+        assert_eq!(undocumented(script), "let a = 1; /* kept */\n  let b = 2;\nlet c;\n");
+    }
 }
