@@ -78,7 +78,28 @@ impl<K, V> Map<K, V> {
 
     /// Keeps the entries that `keep` says yes to.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
+        let mut at = 0;
+        while let Some((key, value)) = self.entries.get_mut(at) {
+            if keep(key, value) {
+                at += 1;
+            } else {
+                self.entries.remove(at);
+            }
+        }
+    }
+
+    /// The keys of the entries that `pick` says yes to: for loops that change the map.
+    pub fn keys_where(&self, mut pick: impl FnMut(&K, &V) -> bool) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let mut picked = Vec::new();
+        for (key, value) in &self.entries {
+            if pick(key, value) {
+                picked.push(key.clone());
+            }
+        }
+        picked
     }
 
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
@@ -221,9 +242,15 @@ mod tests {
             assert!(map.iter().eq(tree.iter()));
             assert_eq!(map.get(&key), tree.get(&key));
         }
+        assert_eq!(map.keys_where(|_, &step| step % 2 == 0), even_steps(&tree));
         map.retain(|key, _| key % 3 == 0);
         tree.retain(|key, _| key % 3 == 0);
         assert!(map.into_iter().eq(tree));
+    }
+
+    fn even_steps(tree: &BTreeMap<u32, u32>) -> Vec<u32> {
+        let even = tree.iter().filter(|(_, step)| **step % 2 == 0);
+        even.map(|(key, _)| *key).collect()
     }
 
     #[test]

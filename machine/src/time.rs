@@ -30,11 +30,14 @@ impl Instant {
     }
 }
 
+/// Seconds: 570 years.
+const MOST: u64 = 18_000_000_000;
+
 const fn nanoseconds(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(duration.subsec_nanos() as u64)
+    // Held below what 64 bits can hold, which is less code than a saturating product.
+    let seconds = duration.as_secs();
+    let held = if seconds < MOST { seconds } else { MOST };
+    held * 1_000_000_000 + duration.subsec_nanos() as u64
 }
 
 impl Add<Duration> for Instant {

@@ -2,7 +2,8 @@ use core::fmt;
 
 use credential::NodeId;
 use serde::{Deserialize, Serialize};
-use sha1::{Digest, Sha1};
+
+use crate::sha1::sha1;
 
 /// A place on the ring: the hash of a resource's name, or a super node's id.
 ///
@@ -15,7 +16,7 @@ impl Key {
     /// The key of a resource: the SHA-1 of its name's bytes, such as `user location|alice@example.org`.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        Self(Sha1::digest(name).into())
+        Self(sha1(&[name]))
     }
 
     /// Says whether it lies on the arc that begins after `after` and ends with `last`, clockwise.

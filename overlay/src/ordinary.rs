@@ -358,7 +358,7 @@ impl OrdinaryNode {
     }
 
     fn queries(&self) -> Vec<QueryId> {
-        self.calls.keys().copied().collect()
+        self.calls.keys_where(|_, _| true)
     }
 
     /// Looks whether the own credential still counts, and when to look again.
@@ -381,7 +381,7 @@ impl OrdinaryNode {
 
     fn stop(&mut self, state: State, now: Instant) {
         self.state = state;
-        for link in self.links.keys().copied().collect::<Vec<_>>() {
+        for link in self.links.keys_where(|_, _| true) {
             self.end(link, Parting::Own, now);
         }
         for query in self.queries() {

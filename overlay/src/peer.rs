@@ -21,9 +21,9 @@ use alloc::vec::Vec;
 
 use credential::{NodeId, OverlayId, Signature};
 use serde::{Deserialize, Serialize};
-use sha1::{Digest, Sha1};
 
 use crate::association::{Mode, PutOutcome};
+use crate::sha1::sha1;
 use crate::{Control, Key, SignedRecord};
 
 /// A message between super nodes.
@@ -184,11 +184,11 @@ impl SlotId {
     /// The slot that a record fills.
     #[must_use]
     pub fn of(control: &Control) -> Self {
-        let mut hash = Sha1::new();
-        hash.update(control.key.0);
-        hash.update(control.instance.0);
-        hash.update(control.owner.as_bytes());
-        Self(hash.finalize().into())
+        Self(sha1(&[
+            &control.key.0,
+            &control.instance.0,
+            control.owner.as_bytes(),
+        ]))
     }
 }
 

@@ -298,9 +298,9 @@ impl UserAgent {
     }
 
     fn call_timeouts(&mut self, now: Instant) {
-        let due = self.calls.iter();
-        let due = due.filter(|(_, call)| call.poll_timeout().is_some_and(|at| at <= now));
-        let due: Vec<_> = due.map(|(id, _)| *id).collect();
+        let due = self
+            .calls
+            .keys_where(|_, call| call.poll_timeout().is_some_and(|at| at <= now));
         for id in due {
             self.call_timeout(id, now);
         }

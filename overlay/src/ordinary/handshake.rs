@@ -190,12 +190,9 @@ impl OrdinaryNode {
             self.revocations_offered(id, &list, now);
         }
         if self.standing().count() >= WANTED {
-            let spare: Vec<LinkId> = self.links.keys().copied().collect();
-            for other in spare {
-                if self.links.get(&other).is_some_and(|link| !link.stands()) {
-                    self.links.remove(&other);
-                    self.outbox.push(OrdinaryOutput::Close(other));
-                }
+            for spare in self.links.keys_where(|_, link| !link.stands()) {
+                self.links.remove(&spare);
+                self.outbox.push(OrdinaryOutput::Close(spare));
             }
         }
         self.dial(now);

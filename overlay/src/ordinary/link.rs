@@ -2,7 +2,6 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{NodeId, Nonce, RevocationList, Serial, Signature};
@@ -217,11 +216,10 @@ impl OrdinaryNode {
         }
         self.revocations = list.clone();
         self.event(OrdinaryEvent::Revocations(list));
-        let revoked = self.links.iter().filter(|(_, link)| {
+        let revoked = self.links.keys_where(|_, link| {
             link.serial
                 .is_some_and(|serial| self.revocations.contains(serial))
         });
-        let revoked: Vec<LinkId> = revoked.map(|(&id, _)| id).collect();
         for link in revoked {
             self.misbehaved(link, Misbehaviour::Certificate, now);
         }
@@ -341,9 +339,8 @@ impl OrdinaryNode {
     pub(super) fn rotate(&mut self, now: Instant) {
         let current = self.certificate.serial();
         let old = self
-            .standing()
-            .filter(|(_, link)| link.credential != current);
-        let old: Vec<LinkId> = old.map(|(id, _)| id).collect();
+            .links
+            .keys_where(|_, link| link.stands() && link.credential != current);
         let Some(&first) = old.first() else {
             return;
         };

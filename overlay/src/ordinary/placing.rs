@@ -206,7 +206,7 @@ impl OrdinaryNode {
 
     /// Sends the record by the next association that has not had it, if that is due.
     pub(super) fn put_on(&mut self, query: QueryId, now: Instant) {
-        let links: Vec<LinkId> = self.standing().map(|(id, _)| id).collect();
+        let links = self.links.keys_where(|_, link| link.stands());
         let Some(Call::Put(put)) = self.calls.get_mut(&query) else {
             return;
         };

@@ -93,7 +93,7 @@ impl OrdinaryNode {
 
     /// Asks as many associations as the reading wants, leaves out those asked before.
     fn ask(&mut self, query: QueryId, wanted: usize) {
-        let links: Vec<LinkId> = self.standing().map(|(id, _)| id).collect();
+        let links = self.links.keys_where(|_, link| link.stands());
         for link in links {
             let Some(Call::Get(get)) = self.calls.get_mut(&query) else {
                 return;

@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use credential::{NodeId, Serial};
 use machine::Instant;
-use sha1::{Digest, Sha1};
 
 use crate::Key;
 use crate::peer::Announcement;
+use crate::sha1::sha1;
 
 /// How many super nodes keep a record, as far as there are so many.
 pub(super) const REPLICAS: usize = 5;
@@ -210,10 +210,8 @@ impl Ring {
             if Some(node) == except {
                 continue;
             }
-            let mut hash = Sha1::new();
-            hash.update(node.0);
-            hash.update(member.announcement.about.incarnation.to_be_bytes());
-            buckets[bucket(node)] ^= first_eight(hash.finalize().as_slice());
+            let incarnation = member.announcement.about.incarnation.to_be_bytes();
+            buckets[bucket(node)] ^= first_eight(&sha1(&[&node.0, &incarnation]));
         }
         buckets
     }

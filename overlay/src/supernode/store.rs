@@ -10,13 +10,13 @@ use core::ops::Bound;
 
 use credential::{Instance, RevocationList, Serial};
 use machine::Instant;
-use sha1::{Digest, Sha1};
 
 use super::Limits;
 use super::ring::first_eight;
 use crate::association::Mode;
 use crate::budget::Budget;
 use crate::peer::{Slot, SlotId};
+use crate::sha1::sha1;
 use crate::{Key, RecordFault, Refused, SignedRecord, Writer};
 
 /// How many records one key may have, of all owners together.
@@ -358,10 +358,7 @@ impl Store {
 }
 
 fn hash(id: SlotId, sequence: u64) -> u64 {
-    let mut hash = Sha1::new();
-    hash.update(id.0);
-    hash.update(sequence.to_be_bytes());
-    first_eight(hash.finalize().as_slice())
+    first_eight(&sha1(&[&id.0, &sequence.to_be_bytes()]))
 }
 
 #[cfg(test)]

@@ -350,11 +350,7 @@ impl UserAgent {
 
     /// A flow came up: requests that had none go on.
     pub(super) fn resume(&mut self, now: Instant) {
-        let stalled = self
-            .exchanges
-            .iter()
-            .filter(|(_, one)| one.stalled.is_some());
-        let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
+        let stalled = self.exchanges.keys_where(|_, one| one.stalled.is_some());
         for id in stalled {
             if let Some(exchange) = self.exchanges.get_mut(&id) {
                 exchange.stalled = None;
@@ -367,8 +363,7 @@ impl UserAgent {
 
     /// A flow is gone: what was sent on it has failed (RFC 3261, section 17.1.4).
     pub(super) fn fail_flow(&mut self, flow: FlowId, now: Instant) {
-        let lost = self.clients.iter().filter(|(_, entry)| entry.flow == flow);
-        let lost: Vec<_> = lost.map(|(branch, _)| branch.clone()).collect();
+        let lost = self.clients.keys_where(|_, entry| entry.flow == flow);
         for branch in lost {
             if let Some(entry) = self.clients.remove(&branch)
                 && let Some(id) = entry.exchange
@@ -443,21 +438,24 @@ impl UserAgent {
 
     /// Does what is due in exchanges and client transactions.
     pub(super) fn exchange_timeouts(&mut self, now: Instant) {
-        let due = self.clients.iter();
-        let due = due.filter(|(_, entry)| entry.poll_timeout().is_some_and(|at| at <= now));
-        let due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let due = self
+            .clients
+            .keys_where(|_, entry| is_due(entry.poll_timeout()));
         for key in due {
             self.expire_client(&key, now);
         }
-        let due = self.exchanges.iter();
-        let due = due.filter(|(_, one)| one.poll_timeout().is_some_and(|at| at <= now));
-        let due: Vec<_> = due
-            .map(|(id, one)| (*id, one.stalled.is_some(), one.pause.is_some()))
-            .collect();
-        for (id, stalled, paused) in due {
-            if stalled {
+        let due = self
+            .exchanges
+            .keys_where(|_, one| is_due(one.poll_timeout()));
+        for id in due {
+            let one = self.exchanges.get(&id);
+            let Some(one) = one.filter(|one| is_due(one.poll_timeout())) else {
+                continue;
+            };
+            if one.stalled.is_some() {
                 self.give_up(id, now)
-            } else if paused {
+            } else if one.pause.is_some() {
                 self.ask_again(id, now)
             } else {
                 self.advance(id, now)

@@ -344,10 +344,9 @@ impl UserAgent {
 
     /// A flow came up: responses whose flow was lost are sent again.
     pub(super) fn respond_again(&mut self) {
-        let lost = self.servers.iter().filter(|(_, entry)| {
+        let lost = self.servers.keys_where(|_, entry| {
             self.flows.iter().all(|flow| flow.id != entry.flow) && entry.machine.is_awaited()
         });
-        let lost: Vec<_> = lost.map(|(key, _)| key.clone()).collect();
         for key in lost {
             self.send_last(&key);
         }
