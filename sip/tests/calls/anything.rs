@@ -127,7 +127,7 @@ fn a35_spoilt_messages_never_crash_a_call() {
             let at = dice.below(bytes.len() as u64) as usize;
             match dice.below(4) {
                 0 => bytes[at] ^= 1 << dice.below(8),
-                1 => drop(bytes.remove(at)),
+                1 if bytes.len() > 1 => drop(bytes.remove(at)),
                 2 => bytes.insert(at, dice.below(256) as u8),
                 _ => bytes.truncate(at.max(1)),
             }
