@@ -214,6 +214,16 @@ fn a01_r093_r099_a_thousand_bogus_super_nodes_cost_bounded_time_and_dials() {
         matches!(network.host(alice), Node::On(on) if on.machine.associations().count() == 2)
     });
     assert!(found);
+    let (mut open, mut most) = (0, 0);
+    for fact in world.facts(hole) {
+        match fact {
+            Fact::Opened { .. } => open += 1,
+            Fact::Closed { .. } => open -= 1,
+            Fact::Refused { .. } | Fact::Received { .. } => {}
+        }
+        most = open.max(most);
+    }
+    assert!((1..=4).contains(&most), "{most} at a time");
 }
 
 #[test]
