@@ -71,7 +71,8 @@ pub struct SuperNode {
     pub token_file: Option<PathBuf>,
     /// File with further certificate authorities (PEM) to trust when asking the login server.
     pub trust: Option<PathBuf>,
-    /// UDP address for links with other super nodes; the address of `listen`, if not given.
+    /// UDP address for links with other super nodes; if not given the address of `listen`, with port 4433 in the place
+    /// of a port below 1024, which belongs to another service.
     pub quic: Option<SocketAddr>,
     /// `host:port` by which other super nodes reach `quic`; host of `url` and port of `quic`, if not given.
     pub quic_public: Option<String>,
@@ -146,7 +147,12 @@ impl SuperNode {
     /// UDP address for links with other super nodes.
     #[must_use]
     pub fn quic(&self) -> SocketAddr {
-        self.quic.unwrap_or(self.listen)
+        let port = match self.listen.port() {
+            1..1024 => 4433,
+            port => port,
+        };
+        self.quic
+            .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), port))
     }
 
     /// UDP address of the STUN server.

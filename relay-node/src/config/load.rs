@@ -137,6 +137,27 @@ stun = "0.0.0.0:3478"
     }
 
     #[test]
+    fn r115_no_port_of_another_service_unless_the_operator_names_it() {
+        let least: String = TEN_LINES
+            .lines()
+            .filter(|line| !line.starts_with("quic") && !line.starts_with("stun"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let node = read(&least, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.listen.port(), 443, "HTTPS, which is what it serves");
+        assert_eq!((node.quic().port(), node.stun().port()), (4433, 3478));
+        let high = least.replace("0.0.0.0:443", "0.0.0.0:8443");
+        let node = read(&high, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.quic().port(), 8443);
+        let named = format!("{least}quic = \"0.0.0.0:443\"\n");
+        let node = read(&named, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.quic().port(), 443);
+        // Where it listens has no default at all.
+        let nowhere = least.replace("listen = \"0.0.0.0:443\"\n", "");
+        assert!(read(&nowhere, &[], &[]).unwrap_err().contains("`listen`"));
+    }
+
+    #[test]
     fn unknown_key_is_refused_with_its_line_and_what_to_do() {
         let text = TEN_LINES.replace("stun =", "sturn =");
         let refused = read(&text, &[], &[]).unwrap_err();
