@@ -5,6 +5,7 @@
 //! web/dist/partyline/*.js      the browser node's JavaScript (wasm-peer/js)
 //! web/dist/partyline/wasm_peer.js, wasm_peer_bg.wasm
 //! web/dist/files.json          { version, files }: what the service worker keeps
+//! web/dist/**/*.br             the same files packed, for browsers that take that
 //! ```
 
 use crate::{shell, workspace};
@@ -16,6 +17,9 @@ use wasm_bindgen_cli_support::Bindgen;
 
 /// Files and directories of the sources that serve developers only.
 const UNSERVED: &[&str] = &["dist", "node_modules", "package.json", "jsconfig.json"];
+const PACKED: &[&str] = &["wasm", "js", "css", "html", "svg", "json", "webmanifest"];
+/// Smaller files fit into a packet or two as they are.
+const WORTH_PACKING: usize = 1024;
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds the page; returns the directory that holds it.
@@ -30,6 +34,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     copy(&workspace::root().join("wasm-peer/js"), &api)?;
     bind(&module, &api)?;
     list(&fresh)?;
+    pack(&fresh)?;
     remove(&dist)?;
     fs::rename(&fresh, &dist).context("cannot put web/dist in place")?;
     shell::step(&format!("the page is in {}", dist.display()));
@@ -165,6 +170,27 @@ fn list(directory: &Path) -> Result<()> {
     let list = serde_json::json!({ "version": format!("{version:016x}"), "files": files });
     let text = serde_json::to_string_pretty(&list)?;
     fs::write(directory.join("files.json"), text + "\n").context("cannot write files.json")
+}
+
+/// Packs what packs well, so that a super node need not.
+fn pack(directory: &Path) -> Result<()> {
+    let mut paths = Vec::new();
+    walk(directory, &mut paths)?;
+    for path in paths {
+        let plain = fs::read(&path)?;
+        let kind = path.extension().and_then(|kind| kind.to_str());
+        if plain.len() < WORTH_PACKING || !kind.is_some_and(|kind| PACKED.contains(&kind)) {
+            continue;
+        }
+        let mut packed = Vec::new();
+        let best = brotli::enc::BrotliEncoderParams::default();
+        brotli::BrotliCompress(&mut plain.as_slice(), &mut packed, &best)
+            .with_context(|| format!("cannot pack {}", path.display()))?;
+        let mut name = path.into_os_string();
+        name.push(".br");
+        fs::write(name, packed)?;
+    }
+    Ok(())
 }
 
 fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

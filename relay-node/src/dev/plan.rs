@@ -84,12 +84,13 @@ impl Plan {
                 .map(|page| format!("page = {page:?}\n"))
                 .unwrap_or_default();
             let text = format!(
-                "[super_node]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\norigins = {:?}\nlogin = \"{}\"\ntoken = {token:?}\n\
+                "[super_node]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\norigins = {:?}\nother_urls = {:?}\nlogin = \"{}\"\ntoken = {token:?}\n\
                  quic = \"{}\"\nstun = \"{}\"\n{page}",
                 self.data.join(format!("node{}", index + 1)),
                 self.pages[index].authority(),
                 self.pages[index],
                 self.by_name(),
+                &self.by_name()[index..=index],
                 self.login,
                 self.quic[index],
                 self.stun[index],

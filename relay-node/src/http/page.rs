@@ -48,13 +48,13 @@ impl Page {
         let Some(name) = file_name(path) else {
             return plain(StatusCode::NOT_FOUND, "There is no such file.\n");
         };
-        let packed = format!("{name}.br");
-        let (found, encoding) = match accepts_brotli(headers) {
-            true => match self.file(&packed).await {
-                Some(file) => (Some(file), Some("br")),
-                None => (self.file(name).await, None),
-            },
-            false => (self.file(name).await, None),
+        let packed = match accepts_brotli(headers) {
+            true => self.packed(name).await,
+            false => None,
+        };
+        let (found, encoding) = match packed {
+            Some(file) => (Some(file), Some("br")),
+            None => (self.file(name).await, None),
         };
         let Some(file) = found else {
             let sentence = if name == "index.html" {
@@ -99,6 +99,21 @@ impl Page {
             );
         }
         response
+    }
+
+    /// The packed form of a file, unless the file itself was changed since.
+    async fn packed(&self, name: &str) -> Option<File> {
+        let packed = format!("{name}.br");
+        if let Self::Directory(directory) = self {
+            let modified = async |name: &str| {
+                let about = tokio::fs::metadata(directory.join(name)).await.ok()?;
+                about.modified().ok()
+            };
+            if modified(&packed).await? < modified(name).await? {
+                return None;
+            }
+        }
+        self.file(&packed).await
     }
 
     async fn file(&self, name: &str) -> Option<File> {
@@ -246,6 +261,19 @@ mod tests {
         assert_eq!(
             packed.headers()[header::CONTENT_TYPE],
             "text/javascript; charset=utf-8"
+        );
+        std::fs::File::options()
+            .append(true)
+            .open(directory.path().join("a.js"))
+            .unwrap()
+            .set_modified(
+                std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 33),
+            )
+            .unwrap();
+        let edited = page.answer("/a.js", &headers).await;
+        assert!(
+            !edited.headers().contains_key(header::CONTENT_ENCODING),
+            "a packed file of before"
         );
         let plain = page.answer("/a.js", &HeaderMap::new()).await;
         assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
