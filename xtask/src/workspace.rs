@@ -3,12 +3,20 @@
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-/// The directory that holds the workspace's `Cargo.toml`.
+/// The directory that holds the workspace's `Cargo.toml`: that of the clone where cargo was called.
+///
+/// Clones may share a target directory, so what was compiled in may name another one.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a directory of the workspace")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+            .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let mut root = PathBuf::from(xtask);
+        root.pop();
+        root
+    })
 }
 
 /// The cargo that runs this program, set to work in the workspace.
