@@ -26,11 +26,16 @@ export class Identity {
 
   /**
    * Brings back what this browser kept.
-   * @returns {Promise<Identity | null>} `null` if it kept nothing or the credential has ended
+   * @returns {Promise<Identity | null>} `null` if it kept nothing
+   * @throws {PhoneError} `credential-expired`, once, if the credential has ended
    */
   static async restore() {
     const [keys, credential] = await Promise.all([load('keys'), load('credential')]);
-    if (!keys || !credential || credential.expires <= Date.now()) return null;
+    if (!keys || !credential) return null;
+    if (credential.expires <= Date.now()) {
+      await keep({ credential: undefined });
+      throw new PhoneError('credential-expired');
+    }
     return new Identity(keys, credential, await mediaCertificate());
   }
 
