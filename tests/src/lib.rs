@@ -8,6 +8,7 @@
 mod artefacts;
 mod bidi;
 mod browser;
+mod evil;
 mod instrument;
 mod network;
 mod page;
@@ -16,8 +17,9 @@ mod scratch;
 mod wait;
 
 pub use browser::{Browser, Kind};
+pub use evil::{Evil, Lie};
 pub use instrument::{Heard, Instrument, Stats};
-pub use network::{Network, SuperNode};
+pub use network::{EvilNode, Network, SuperNode, readable};
 pub use page::{Page, unique};
 pub use process::Process;
 pub use scratch::Scratch;

@@ -1,10 +1,13 @@
 //! A network of real super nodes on this machine.
 
 use crate::process::{Process, signal};
-use crate::{PATIENCE, artefacts, until};
+use crate::{Lie, PATIENCE, artefacts, until};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// `relay-node dev` with its super nodes and its login and bootstrap server; ends with the test.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct SuperNode {
     pub page: String,
     /// Where other super nodes reach it.
     pub quic: String,
+    /// Its configuration file.
+    pub config: PathBuf,
 }
 
 impl Network {
@@ -107,6 +112,7 @@ impl Network {
                 pid: node["pid"].as_u64().expect("a process id"),
                 page: text(&node["page"]),
                 quic: text(&node["quic"]),
+                config: PathBuf::from(text(&node["config"])),
             })
             .collect()
     }
@@ -121,8 +127,88 @@ impl Network {
         signal("KILL", &self.super_nodes()[number].pid.to_string());
     }
 
+    /// Ends the login and bootstrap server at once.
+    ///
+    /// # Panics
+    ///
+    /// When the ready line does not name its process.
+    pub fn kill_login(&self) {
+        signal(
+            "KILL",
+            &self.ready["login"]["pid"]
+                .as_u64()
+                .expect("a process id")
+                .to_string(),
+        );
+    }
+
+    /// Puts a super node that lies in the place of one that does not: same key, same certificate, same addresses.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't come up.
+    pub async fn corrupt(&self, number: usize) -> EvilNode {
+        self.kill(number);
+        let node = &self.super_nodes()[number];
+        let wishes = self.data.path().join(format!("wishes{number}"));
+        std::fs::write(&wishes, Lie::None.word()).expect("a file of wishes");
+        let mut command = Command::new(artefacts::program("evil-node"));
+        command.arg(&node.config).arg(&wishes);
+        let log = self.data.path().join(format!("evil{number}.log"));
+        let process = Process::start(&mut command, &log).expect("the evil node starts");
+        until("the evil node", PATIENCE, async || {
+            if readable(&format!("{}/readyz", node.page)).await {
+                Ok(())
+            } else {
+                Err(process.output())
+            }
+        })
+        .await;
+        EvilNode {
+            wishes,
+            _process: process,
+        }
+    }
+
+    /// Starts a super node of this network from a configuration file, in a process of its own.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started; that it answers is for the caller to see.
+    pub fn start_node(&self, config: &Path) -> Process {
+        let mut command = Command::new(artefacts::program("relay-node"));
+        command.args(["run", "--config"]).arg(config);
+        let log = config.with_extension("log");
+        Process::start(&mut command, &log).expect("relay-node starts")
+    }
+
+    /// A token with which one more node may become a super node.
+    ///
+    /// # Panics
+    ///
+    /// When `relay-node token` fails.
+    pub fn token(&self) -> String {
+        let config = self.ready["login"]["config"]
+            .as_str()
+            .expect("the ready line names the login server's file");
+        let mut command = Command::new(artefacts::program("relay-node"));
+        let output = command
+            .args(["token", "--config", config])
+            .output()
+            .expect("relay-node starts");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .expect("a token is text")
+            .trim()
+            .to_owned()
+    }
+
     /// The directory that holds the network's data and configuration.
-    pub fn data(&self) -> &std::path::Path {
+    pub fn data(&self) -> &Path {
         self.data.path()
     }
 
@@ -130,4 +216,39 @@ impl Network {
     pub fn output(&self) -> String {
         self.process.output()
     }
+}
+
+/// A super node that lies as it is told; ends when dropped.
+#[derive(Debug)]
+pub struct EvilNode {
+    wishes: PathBuf,
+    _process: Process,
+}
+
+impl EvilNode {
+    /// From now on it tells this lie.
+    ///
+    /// # Panics
+    ///
+    /// When the file of wishes can't be written.
+    pub fn tell(&self, lie: Lie) {
+        std::fs::write(&self.wishes, lie.word()).expect("the file of wishes is ours");
+    }
+}
+
+/// Whether a GET of a clear-text address is answered with 200.
+pub async fn readable(address: &str) -> bool {
+    let Some((host, path)) = address
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+    else {
+        return false;
+    };
+    let Ok(mut socket) = TcpStream::connect(host).await else {
+        return false;
+    };
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let sent = socket.write_all(request.as_bytes()).await.is_ok();
+    sent && socket.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200")
 }

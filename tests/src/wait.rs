@@ -1,6 +1,5 @@
 //! Waiting for something to become true, and for the turn to use the machine.
 
-use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
@@ -27,11 +26,10 @@ pub async fn turn() -> SemaphorePermit<'static> {
 /// # Panics
 ///
 /// When it has not found anything within `patience`; the message says for `what` it waited and what was seen last.
-pub async fn until<T, S, F, N>(what: &str, patience: Duration, mut look: F) -> T
+pub async fn until<T, S, F>(what: &str, patience: Duration, mut look: F) -> T
 where
     S: std::fmt::Debug,
-    F: FnMut() -> N,
-    N: Future<Output = Result<T, S>>,
+    F: AsyncFnMut() -> Result<T, S>,
 {
     let start = Instant::now();
     loop {

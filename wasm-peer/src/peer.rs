@@ -1,4 +1,6 @@
-use p2psip::credential::{Certificate, Job, RevocationList, Signature, Signed, TrustAnchor, Verified};
+use p2psip::credential::{
+    Certificate, Job, RevocationList, Signature, Signed, TrustAnchor, Verified,
+};
 use p2psip::{CallId, Candidate, Config, EndReason, Input, LinkId};
 use wasm_bindgen::prelude::*;
 

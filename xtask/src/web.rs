@@ -229,6 +229,9 @@ mod tests {
     #[test]
     fn a_script_loses_its_documentation_only() {
         let script = "let a = 1; /* kept */\n  /**\n   * About b.\n   */\n  let b = 2;\n/** About c. */\nlet c;\n";
-        assert_eq!(undocumented(script), "let a = 1; /* kept */\n  let b = 2;\nlet c;\n");
+        assert_eq!(
+            undocumented(script),
+            "let a = 1; /* kept */\n  let b = 2;\nlet c;\n"
+        );
     }
 }

@@ -126,10 +126,31 @@ async fn r036_who_signed_off_is_offline() {
 }
 
 #[tokio::test]
-async fn r054_who_closes_the_page_is_offline() {
+async fn r054_who_closed_the_browser_is_offline() {
+    let Stage {
+        alice,
+        bob,
+        bob_name,
+        network: _network,
+        ..
+    } = Stage::set(Chromium, Chromium).await;
+    bob.quit().await;
+    alice.dial(&bob_name).await;
+    alice.ends("offline", "is not online").await;
+    alice.quiet(&[]).await;
+    alice.quit().await;
+}
+
+#[tokio::test]
+async fn r054_nobody_answers_for_a_minute() {
     let stage = Stage::set(Chromium, Chromium).await;
-    stage.bob.go("about:blank").await;
     stage.alice.dial(&stage.bob_name).await;
-    stage.alice.ends("offline", "is not online").await;
-    stage.alice.quiet(&[]).await;
+    stage.bob.reach(&["ringing"]).await;
+    let limit = std::time::Duration::from_secs(75);
+    stage
+        .alice
+        .ends_within("no-answer", "didn’t answer", limit)
+        .await;
+    stage.bob.ends("no-answer", "You missed a call").await;
+    stage.close(&[]).await;
 }

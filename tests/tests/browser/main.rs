@@ -1,5 +1,11 @@
 //! The tests that drive real browsers: `cargo xtask test browser`.
 
+mod accounts;
 mod calls;
+mod devices;
+mod evil;
+mod fourth;
+mod frames;
 mod harness;
 mod stage;
+mod survival;

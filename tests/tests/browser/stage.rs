@@ -1,6 +1,6 @@
 //! What most tests begin with: a network, two users at two super nodes, a call.
 
-use tests::{Kind, Network, Page, unique};
+use tests::{EvilNode, Kind, Network, Page, unique};
 use tokio::sync::SemaphorePermit;
 
 /// Two users who are signed in at different super nodes.
@@ -10,29 +10,49 @@ pub(crate) struct Stage {
     pub(crate) bob: Page,
     /// The name that Bob is called by.
     pub(crate) bob_name: String,
-    _turn: SemaphorePermit<'static>,
+    pub(crate) _turn: SemaphorePermit<'static>,
 }
 
 impl Stage {
-    /// Alice at the first super node and Bob at the second one, each with an account.
+    /// Alice at the first of three super nodes and Bob at the second one, each with an account.
     pub(crate) async fn set(alice: Kind, bob: Kind) -> Self {
-        Self::set_with(alice, bob, &[]).await
+        let turn = tests::turn().await;
+        let network = Network::start(3).await;
+        let (first, second) = (network.page(0), network.page(1));
+        Self::people(turn, network, (alice, &first), (bob, &second)).await
     }
 
-    /// The same in a network with more settings.
-    pub(crate) async fn set_with(alice: Kind, bob: Kind, settings: &[(&str, &str)]) -> Self {
+    /// Alice and Bob at the only super node, which lies.
+    pub(crate) async fn set_at_evil_node() -> (Self, EvilNode) {
         let turn = tests::turn().await;
-        let network = Network::start_with(3, settings).await;
-        let (first, second) = (network.page(0), network.page(1));
+        let network = Network::start(1).await;
+        let evil = network.corrupt(0).await;
+        let page = network.page(0);
+        let stage = Self::people(
+            turn,
+            network,
+            (Kind::Chromium, &page),
+            (Kind::Chromium, &page),
+        )
+        .await;
+        (stage, evil)
+    }
+
+    async fn people(
+        turn: SemaphorePermit<'static>,
+        network: Network,
+        alice: (Kind, &str),
+        bob: (Kind, &str),
+    ) -> Self {
         let bob_name = unique("bob");
         let (alice, bob) = tokio::join!(
             async {
-                let page = Page::open(alice, &first, 440.0).await;
+                let page = Page::open(alice.0, alice.1, 440.0).await;
                 page.create_account(&unique("alice")).await;
                 page
             },
             async {
-                let page = Page::open(bob, &second, 660.0).await;
+                let page = Page::open(bob.0, bob.1, 660.0).await;
                 page.create_account(&bob_name).await;
                 page
             }
