@@ -120,7 +120,7 @@ async fn r011_callee_is_called_again_after_his_super_node_was_killed() {
 }
 
 #[tokio::test]
-async fn fourth_node_serves_a_caller_over_https() {
+async fn r104_r123_fourth_node_serves_a_caller_over_https() {
     let start = || {
         let network = Network::start(3);
         let fourth = network.join_over_https();

@@ -65,21 +65,21 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a14_altered_record_is_refused() {
+async fn a14_r053_altered_record_is_refused() {
     let mut stage = Stage::new(&[0, 1], "altered-record").await;
     assert_eq!(stage.refused().await, EndReason::RecordRefused);
     stage.bob.sees_no_call().await;
 }
 
 #[tokio::test]
-async fn a14_valid_record_of_another_user_is_refused() {
+async fn a14_r053_valid_record_of_another_user_is_refused() {
     let mut stage = Stage::new(&[0, 1], "other-record").await;
     assert_eq!(stage.refused().await, EndReason::RecordRefused);
     stage.bob.sees_no_call().await;
 }
 
 #[tokio::test]
-async fn a10_rewritten_offer_does_not_ring() {
+async fn a10_r117_rewritten_offer_does_not_ring() {
     let mut stage = Stage::new(&[1, 2], "offer").await;
     assert_eq!(stage.refused().await, EndReason::IdentityRefused);
     stage
@@ -90,7 +90,7 @@ async fn a10_rewritten_offer_does_not_ring() {
 }
 
 #[tokio::test]
-async fn a10_rewritten_answer_reaches_no_media() {
+async fn a10_r117_rewritten_answer_reaches_no_media() {
     let mut stage = Stage::new(&[0, 1], "answer").await;
     stage.alice.call(&stage.bob.name).await;
     let Stage { alice, bob, .. } = &mut stage;
@@ -113,7 +113,7 @@ async fn a10_rewritten_answer_reaches_no_media() {
 }
 
 #[tokio::test]
-async fn a14_replayed_record_keeps_no_call_away() {
+async fn a14_r138_replayed_record_keeps_no_call_away() {
     // The liar knows Bob's first record and hands it out for good; he has since taken another key for his media.
     let mut stage = Stage::new(&[0], "old-record").await;
     let Stage { alice, bob, .. } = &mut stage;

@@ -125,7 +125,7 @@ async fn r090_a_super_node_is_listed_for_a_minute_after_its_report() {
 }
 
 #[tokio::test]
-async fn reports_that_prove_nothing_are_refused() {
+async fn a01_reports_that_prove_nothing_are_refused() {
     let scene = Scene::new(BootstrapConfig::default()).await;
     let (device, node) = scene.node().await;
     let (stranger, _) = scene.node().await;
@@ -241,7 +241,7 @@ async fn a_report_cannot_be_replayed_after_its_node_left() {
 }
 
 #[tokio::test]
-async fn a_revoked_super_node_leaves_the_list() {
+async fn a02_r094_a_revoked_super_node_leaves_the_list() {
     let scene = Scene::new(BootstrapConfig::default()).await;
     let (device, node) = scene.node().await;
     let first = report(&device, &node.certificate, &node.overlay, scene.now());

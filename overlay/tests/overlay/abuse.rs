@@ -320,7 +320,7 @@ fn a02_r094_revoked_credentials_stop_counting_at_once() {
 }
 
 #[test]
-fn a_super_node_serves_as_many_as_it_can_and_names_others() {
+fn a44_a_super_node_serves_as_many_as_it_can_and_names_others() {
     let mut world = World::new(53);
     world.limits = Limits {
         associations: 4,
@@ -382,7 +382,7 @@ fn records_far_from_a_super_node_are_not_its_to_keep() {
 }
 
 #[test]
-fn a17_an_owner_may_not_write_too_often() {
+fn a17_r134_r135_an_owner_may_not_write_too_often() {
     let mut world = World::new(56);
     world.limits.owner_writes = 1;
     world.grow(1);

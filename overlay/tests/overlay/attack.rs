@@ -340,7 +340,7 @@ fn a06_r029_the_record_of_another_is_refused_at_the_own_super_node() {
 }
 
 #[test]
-fn a06_r127_faulty_records_are_refused_by_every_replica() {
+fn a06_a24_r127_faulty_records_are_refused_by_every_replica() {
     let mut world = World::with_super_nodes(40, 3);
     for (at, (record, fault)) in faulty(&world).into_iter().enumerate() {
         // Each from a super node of its own, for it is left alone after a few forgeries.

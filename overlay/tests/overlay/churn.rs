@@ -78,7 +78,7 @@ fn r022_newcomers_get_their_share_before_they_announce_themselves() {
 }
 
 #[test]
-fn a25_r023_records_survive_crashes_one_after_the_other() {
+fn a25_r022_r023_records_survive_crashes_one_after_the_other() {
     let mut world = World::with_super_nodes(92, 12);
     let keys = fill(&mut world, 30);
     let reader = world.user("reader", &[10, 11]);

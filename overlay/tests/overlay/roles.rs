@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::world::{World, key};
 
 #[test]
-fn r002_r003_what_a_newcomer_places_is_found_by_all_who_were_there() {
+fn r002_r003_r012_what_a_newcomer_places_is_found_by_all_who_were_there() {
     let mut world = World::with_super_nodes(110, 6);
     let mut users: Vec<HostId> = Vec::new();
     for at in 0..6 {
@@ -60,7 +60,7 @@ fn r008_r014_who_is_no_super_node_is_served_and_keeps_no_share() {
 }
 
 #[test]
-fn r035_the_control_record_says_whose_a_record_is_and_who_may_change_it() {
+fn r027_r035_the_control_record_says_whose_a_record_is_and_who_may_change_it() {
     let mut world = World::with_super_nodes(112, 3);
     let alice = world.user("alice", &[0, 1]);
     let bob = world.user("bob", &[1, 2]);
@@ -85,6 +85,8 @@ fn r035_the_control_record_says_whose_a_record_is_and_who_may_change_it() {
     assert_eq!((control.overlay, control.key), (world.overlay(), k));
     assert_eq!(control.owner, "sip:alice@example.org");
     assert_eq!(control.policy, sealed.policy);
+    let credential = world.on(alice).identity.certificate.der();
+    assert_eq!(of_alice.certificate, credential, "kept with the record");
     assert_eq!((control.sequence, control.lifetime), (sequence, 60));
     assert_eq!(of_bob.control.owner, "sip:bob@example.org");
     // Managed by key and owner: what one of them does is nothing to the other.

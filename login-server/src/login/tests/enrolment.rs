@@ -57,7 +57,7 @@ async fn r107_a_node_with_a_token_becomes_a_super_node() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_uses_and_its_time() {
+async fn a22_a_token_is_good_for_its_uses_and_its_time() {
     let stage = Stage::new().await;
     let mut browser = stage.browser();
     let once = stage.server.enrolment_token(1, HOUR).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_super_node_renews_with_its_key_and_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn a_users_certificate_is_no_super_nodes_and_the_reverse() {
+async fn a05_r124_a_users_certificate_is_no_super_nodes_and_the_reverse() {
     let stage = Stage::new().await;
     let token = stage.server.enrolment_token(1, HOUR).await.unwrap();
     let (mut browser, user, node) = (stage.account("alice").await, Device::new(), Device::new());
