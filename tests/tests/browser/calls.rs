@@ -114,7 +114,7 @@ async fn r024_an_unknown_name_is_told() {
 }
 
 #[tokio::test]
-async fn r036_who_signed_off_is_offline() {
+async fn r049_who_signed_off_is_offline() {
     let stage = Stage::set(Chromium, Chromium).await;
     let name = stage.bob_name.clone();
     stage.bob.click("#account-button").await;

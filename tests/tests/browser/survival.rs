@@ -139,12 +139,12 @@ async fn the_kept_page_opens_without_its_super_node(kind: Kind) {
 }
 
 #[tokio::test]
-async fn r011_the_kept_page_opens_in_chromium_without_its_super_node() {
+async fn r011_r088_the_kept_page_opens_in_chromium_without_its_super_node() {
     the_kept_page_opens_without_its_super_node(Kind::Chromium).await;
 }
 
 #[tokio::test]
-async fn r011_the_kept_page_opens_in_firefox_without_its_super_node() {
+async fn r011_r088_the_kept_page_opens_in_firefox_without_its_super_node() {
     the_kept_page_opens_without_its_super_node(Kind::Firefox).await;
 }
 
