@@ -29,7 +29,7 @@ const REMEMBERED = 16;
  */
 export function startPeer(Peer, { root, certificate, key, name, superNodes, revocations }, listener) {
   const host = new Host(key, listener);
-  const peer = new Peer(root, certificate, name ?? undefined, superNodes, revocations ?? new Uint8Array(), host);
+  const peer = new Peer(root, certificate, name ?? undefined, superNodes.join(' '), revocations ?? new Uint8Array(), host);
   host.peer = peer;
   return peer;
 }
@@ -45,6 +45,7 @@ class Host {
   /** @type {Map<number, WebSocket>} */ #links = new Map();
   /** @type {Map<string, Promise<CryptoKey>>} */ #keys = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** Those of the event that follows. @type {string[]} */ #texts = [];
 
   /** @param {CryptoKey} key @param {(event: import('./wasm.js').NodeEvent) => void} listener */
   constructor(key, listener) {
@@ -163,8 +164,15 @@ class Host {
     return key;
   }
 
-  /** @param {string} type @param {number} call @param {number} number @param {string[]} texts */
-  event(type, call, number, texts) {
+  /** @param {string} text */
+  with(text) {
+    this.#texts.push(text);
+  }
+
+  /** @param {string} type @param {number} call @param {number} number */
+  event(type, call, number) {
+    const texts = this.#texts;
+    this.#texts = [];
     this.#deliver(toEvent(type, call, number, texts));
   }
 

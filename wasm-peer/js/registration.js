@@ -178,7 +178,7 @@ export class Registration {
   async #bootstrap() {
     try {
       const known = await askBootstrap(await this.#on.network());
-      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known);
+      if (!this.#closing.signal.aborted) this.#peer.addSuperNodes(known.join(' '));
     } catch (error) {
       this.#on.problem(new PhoneError('no-super-node', String(error)));
     }

@@ -4,55 +4,82 @@ use crate::host::Host;
 
 /// Hands an event over piece by piece; `js/events.js` makes the object of it that `js/wasm.js` describes.
 pub(crate) fn deliver(event: Event, host: &Host) {
-    let (kind, call, number, texts) = match event {
-        Event::Associations { up } => ("associations", NONE, up as u32, vec![]),
+    let (kind, call, number) = match event {
+        Event::Associations { up } => ("associations", NONE, up as u32),
         Event::Welcome { super_nodes, stun } => {
-            let urls = super_nodes.into_iter().map(|contact| contact.url);
-            let count = urls.len() as u32;
-            ("welcome", NONE, count, urls.chain(stun).collect())
+            for contact in &super_nodes {
+                host.with(&contact.url);
+            }
+            for server in &stun {
+                host.with(server);
+            }
+            ("welcome", NONE, super_nodes.len() as u32)
         }
         Event::Revocations(list) => return host.revocations(&list.to_bytes()),
-        Event::Online => ("online", NONE, 0, vec![]),
-        Event::NotOnline => ("not-online", NONE, 0, vec![]),
-        Event::Offline => ("offline", NONE, 0, vec![]),
+        Event::Online => ("online", NONE, 0),
+        Event::NotOnline => ("not-online", NONE, 0),
+        Event::Offline => ("offline", NONE, 0),
         Event::Incoming {
             call,
             caller,
             offer,
         } => {
-            let instance = caller.instance.to_string();
-            let [uri, name] = party(caller);
-            ("incoming", call, 0, vec![uri, name, instance, offer])
+            with_party(&caller, host);
+            host.with(&caller.instance.to_string());
+            host.with(&offer);
+            ("incoming", call, 0)
         }
-        Event::Missed { caller } => ("missed", NONE, 0, party(caller).into()),
-        Event::Ringing { call } => ("ringing", call, 0, vec![]),
-        Event::Answered { call, answer } => ("answered", call, 0, vec![answer]),
-        Event::Established { call } => ("established", call, 0, vec![]),
+        Event::Missed { caller } => {
+            with_party(&caller, host);
+            ("missed", NONE, 0)
+        }
+        Event::Ringing { call } => ("ringing", call, 0),
+        Event::Answered { call, answer } => {
+            host.with(&answer);
+            ("answered", call, 0)
+        }
+        Event::Established { call } => ("established", call, 0),
         Event::Candidates {
             call,
             candidates,
             complete,
         } => {
-            let candidates = candidates.into_iter();
-            let texts = candidates.flat_map(|one| [one.mid, one.line, one.ufrag]);
-            ("candidates", call, complete.into(), texts.collect())
+            for one in &candidates {
+                host.with(&one.mid);
+                host.with(&one.line);
+                host.with(&one.ufrag);
+            }
+            ("candidates", call, complete.into())
         }
-        Event::Offered { call, offer } => ("offered", call, 0, vec![offer]),
-        Event::Renegotiated { call, answer } => ("renegotiated", call, 0, vec![answer]),
-        Event::NotRenegotiated { call, glare } => ("not-renegotiated", call, glare.into(), vec![]),
+        Event::Offered { call, offer } => {
+            host.with(&offer);
+            ("offered", call, 0)
+        }
+        Event::Renegotiated { call, answer } => {
+            host.with(&answer);
+            ("renegotiated", call, 0)
+        }
+        Event::NotRenegotiated { call, glare } => ("not-renegotiated", call, glare.into()),
         Event::Ended {
             call,
             reason,
             remote,
-        } => ("ended", call, remote.into(), vec![reason.code().to_owned()]),
-        Event::Problem(problem) => ("problem", NONE, 0, vec![problem.code().to_owned()]),
+        } => {
+            host.with(reason.code());
+            ("ended", call, remote.into())
+        }
+        Event::Problem(problem) => {
+            host.with(problem.code());
+            ("problem", NONE, 0)
+        }
     };
-    host.event(kind, call.0 as f64, number.into(), texts);
+    host.event(kind, call.0 as f64, number.into());
 }
 
 /// An event that belongs to no call.
 const NONE: CallId = CallId(0);
 
-fn party(caller: Caller) -> [String; 2] {
-    [caller.uri, caller.name.unwrap_or_default()]
+fn with_party(caller: &Caller, host: &Host) {
+    host.with(&caller.uri);
+    host.with(caller.name.as_deref().unwrap_or_default());
 }

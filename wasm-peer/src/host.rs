@@ -41,9 +41,12 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn verify(this: &Host, job: f64, key: &[u8], signature: &[u8], message: &[u8]);
 
-    /// Delivers an event, taken apart; a call of 0 is none.
+    /// Adds a text to the event that follows.
     #[wasm_bindgen(method)]
-    pub(crate) fn event(this: &Host, kind: &str, call: f64, number: f64, texts: Vec<String>);
+    pub(crate) fn with(this: &Host, text: &str);
+    /// Delivers an event with the texts added before; a call of 0 is none.
+    #[wasm_bindgen(method)]
+    pub(crate) fn event(this: &Host, kind: &str, call: f64, number: f64);
     /// Delivers a revocation list that the page is to keep.
     #[wasm_bindgen(method)]
     pub(crate) fn revocations(this: &Host, list: &[u8]);

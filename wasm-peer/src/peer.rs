@@ -17,7 +17,8 @@ pub struct Peer {
 
 #[wasm_bindgen]
 impl Peer {
-    /// A peer that associates at once, with one of `super_nodes`, the URLs of their WebSockets.
+    /// A peer that associates at once, with some of `super_nodes`: the URLs of their WebSockets, with spaces
+    /// between.
     ///
     /// # Errors
     /// When the root or the certificate is not one of Partyline's.
@@ -26,7 +27,7 @@ impl Peer {
         root: &[u8],
         certificate: &[u8],
         name: Option<String>,
-        super_nodes: Vec<String>,
+        super_nodes: &str,
         revocations: &[u8],
         host: Host,
     ) -> Result<Self, JsError> {
@@ -104,9 +105,9 @@ impl Peer {
         self.driver.run(|peer, now| peer.go_offline(now));
     }
 
-    /// Names further super nodes to try.
+    /// Names further super nodes to try: URLs with spaces between.
     #[wasm_bindgen(js_name = addSuperNodes)]
-    pub fn add_super_nodes(&self, urls: Vec<String>) {
+    pub fn add_super_nodes(&self, urls: &str) {
         self.driver
             .run(|peer, now| peer.add_super_nodes(contacts(urls), now));
     }
@@ -206,7 +207,13 @@ fn read(certificate: &[u8]) -> Result<Certificate, JsError> {
     Certificate::read(certificate).map_err(|_| JsError::new("bad certificate"))
 }
 
-fn contacts(urls: Vec<String>) -> Vec<p2psip::Contact> {
-    let contact = |url| p2psip::Contact { node: None, url };
-    urls.into_iter().map(contact).collect()
+fn contacts(urls: &str) -> Vec<p2psip::Contact> {
+    let mut contacts = Vec::new();
+    for url in urls.split_ascii_whitespace() {
+        contacts.push(p2psip::Contact {
+            node: None,
+            url: url.to_owned(),
+        });
+    }
+    contacts
 }
