@@ -1,7 +1,7 @@
 // @ts-check
 // One call's peer connection. Both kinds of media are negotiated from the start, so that opening a device late or
 // turning a camera on needs no new call: a track is put into the transceiver that is there.
-import { splitCandidates, withoutSending } from './sdp.js';
+import { generation, splitCandidates, withoutSending } from './sdp.js';
 
 /** @typedef {import('./wasm.js').Candidate} Candidate */
 /**
@@ -21,8 +21,8 @@ export class Media {
   #announced = new MediaStream();
   /** Whether our description has left: from then on candidates travel one by one. */
   #described = false;
-  /** Whether all addresses of this generation have been found. */
-  #complete = false;
+  /** The generation (`a=ice-ufrag`) of which all addresses have been found. @type {string | undefined} */
+  #complete;
   /** The other side's candidates while we may not answer its checks yet: `null` once we may. @type {Candidate[] | null} */
   #held = [];
   /** @type {Promise<void>} */ #ready = Promise.resolve();
@@ -99,7 +99,6 @@ export class Media {
     if (restart) {
       this.connection.restartIce();
       this.#held ??= [];
-      this.#complete = false;
     }
     this.#setDirection(video);
     this.#described = false;
@@ -107,10 +106,15 @@ export class Media {
     return this.#describe(video);
   }
 
-  /** Answers a new description within a call. @param {string} sdp @param {boolean} video @returns {Promise<string>} */
+  /**
+   * Answers a new description within a call, which takes the place of an offer of ours that crossed with it.
+   * @param {string} sdp @param {boolean} video @returns {Promise<string>}
+   */
   async reanswer(sdp, video) {
     this.#described = false;
+    this.#held ??= [];
     await this.connection.setRemoteDescription({ type: 'offer', sdp });
+    this.#releaseHeld();
     this.#setDirection(video);
     await this.connection.setLocalDescription();
     return this.#describe(video);
@@ -154,8 +158,8 @@ export class Media {
   /** @param {boolean} video */
   #describe(video) {
     this.#described = true;
-    if (this.#complete) queueMicrotask(() => this.#events?.gathered());
     const sdp = this.connection.localDescription?.sdp ?? '';
+    if (this.#complete === generation(sdp)) queueMicrotask(() => this.#events?.gathered());
     this.#setDirection(video);
     return video ? sdp : withoutSending(sdp, 'video');
   }
@@ -180,15 +184,11 @@ export class Media {
 
   /** @param {RTCIceCandidate | null} candidate */
   #gathered(candidate) {
-    if (!candidate) this.#complete = true;
+    if (!candidate) this.#complete = generation(this.connection.localDescription?.sdp ?? '');
     if (!this.#described) return;
-    if (!candidate) {
-      this.#events?.gathered();
-    } else if (candidate.candidate) {
-      this.#events?.candidate({
-        mid: candidate.sdpMid ?? '0', line: candidate.candidate, ufrag: candidate.usernameFragment ?? '',
-      });
-    }
+    if (!candidate) return this.#events?.gathered();
+    const { candidate: line, sdpMid, usernameFragment } = candidate;
+    if (line) this.#events?.candidate({ mid: sdpMid ?? '0', line, ufrag: usernameFragment ?? '' });
   }
 
   /** @param {MediaStreamTrack} track */

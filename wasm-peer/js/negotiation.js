@@ -18,8 +18,8 @@ export class Negotiation {
   #giveUp;
   /** Whether the last description said that we send a picture. */
   #announced = false;
-  /** An offer of ours is under way. */
-  #busy = false;
+  /** The offer of ours that is under way. `crossed`: one of theirs took its place. @type {{ restart: boolean, crossed: boolean } | null} */
+  #offering = null;
   /** Another one is wanted after it. @type {{ restart: boolean } | null} */
   #wanted = null;
   #connected = false;
@@ -74,7 +74,7 @@ export class Negotiation {
   async handle(event) {
     switch (event.type) {
       case 'offered':
-        if (this.#busy) return this.#peer.refuseOffer(this.#call.id);
+        if (this.#offering) this.#offering.crossed = true;
         this.#call.describedBy(event.offer);
         this.#announced = this.#call.sendsPicture;
         return this.#peer.answer(this.#call.id, await this.#media.reanswer(event.offer, this.#announced));
@@ -83,10 +83,10 @@ export class Negotiation {
         this.#call.describedBy(event.answer);
         return this.#settled();
       case 'not-renegotiated':
-        await this.#media.rollback();
-        if (event.glare) {
-          this.#wanted ??= { restart: this.#connected && this.#call.state === 'reconnecting' };
-          return this.#timers.after('glare', 500 + Math.random() * 2_000, () => this.#settled());
+        // After crossing offers the node has waited as RFC 3261 section 14.1 says before it reports.
+        if (!this.#offering?.crossed) {
+          await this.#media.rollback();
+          if (event.glare && this.#offering) this.#wanted ??= { restart: this.#offering.restart };
         }
         return this.#settled();
     }
@@ -112,22 +112,22 @@ export class Negotiation {
   /** @param {{ restart: boolean }} how */
   async #offer(how) {
     if (this.#call.end) return;
-    if (this.#busy) {
+    if (this.#offering) {
       this.#wanted = { restart: how.restart || !!this.#wanted?.restart };
       return;
     }
-    this.#busy = true;
+    this.#offering = { ...how, crossed: false };
     this.#announced = this.#call.sendsPicture;
     try {
       const sdp = await this.#media.reoffer({ video: this.#announced, ...how });
       if (!this.#call.end) this.#peer.renegotiate(this.#call.id, sdp);
     } catch {
-      this.#busy = false;
+      this.#offering = null;
     }
   }
 
   #settled() {
-    this.#busy = false;
+    this.#offering = null;
     const wanted = this.#wanted;
     this.#wanted = null;
     if (wanted) this.#offer(wanted);

@@ -26,6 +26,11 @@ function direction(sdp, kind) {
   return /** @type {Direction} */ ((DIRECTION.exec(section) ?? DIRECTION.exec(parts[0]))?.[1] ?? 'sendrecv');
 }
 
+/** Which generation of addresses a description has. @param {string} sdp */
+export function generation(sdp) {
+  return /^a=ice-ufrag:(\S+)/m.exec(sdp)?.[1];
+}
+
 /** Whether a description says that its sender sends, or would send, a picture. @param {string} sdp */
 export function sendsVideo(sdp) {
   return direction(sdp, 'video').startsWith('send');
@@ -53,7 +58,7 @@ export function splitCandidates(sdp) {
   const candidates = [];
   const parts = sections(sdp).map((part) => {
     const mid = /^a=mid:(\S+)/m.exec(part)?.[1] ?? '';
-    const ufrag = /^a=ice-ufrag:(\S+)/m.exec(part)?.[1] ?? '';
+    const ufrag = generation(part) ?? '';
     return part.replace(/^a=(candidate:.*|end-of-candidates)\r?\n/gm, (_, line) => {
       if (line.startsWith('candidate:')) candidates.push({ mid, line: line.trim(), ufrag });
       return '';

@@ -9,3 +9,4 @@ mod frames;
 mod harness;
 mod stage;
 mod survival;
+mod within;
