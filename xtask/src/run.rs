@@ -112,29 +112,13 @@ fn end(network: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// Tells the user where to go and what to do there.
+/// Tells the user what to do at the addresses that relay-node has just printed.
 fn welcome(ready: &str) {
-    let Ok(ready) = serde_json::from_str::<Value>(ready) else {
-        println!("ready {ready}");
-        return;
-    };
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    println!(
-        "\nPartyline for {} is running on this machine.\n",
-        text(&ready["domain"])
-    );
-    for (number, node) in ready["super_nodes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        println!("  super node {}   {}", number + 1, text(&node["page"]));
-    }
-    println!("  login server   {}", text(&ready["login"]["url"]));
+    let ready: Value = serde_json::from_str(ready).unwrap_or_default();
+    let domain = ready["domain"].as_str().unwrap_or("the domain");
     println!(
         "\nWhat next: open the first two addresses in two windows (two browsers, or one of them\n\
-         private, so that each has its own keys), create an account or be a guest in each, and\n\
-         call the one by name from the other. Ctrl-C ends everything.\n"
+         private, so that each has its own keys), create an account at {domain} or be a guest\n\
+         in each, and call the one by name from the other.\n"
     );
 }
