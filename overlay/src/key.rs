@@ -3,7 +3,7 @@ use core::fmt;
 use credential::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::sha1::sha1;
+use sha1::{Digest, Sha1};
 
 /// A place on the ring: the hash of a resource's name, or a super node's id.
 ///
@@ -54,6 +54,15 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// The SHA-1 of some parts, one after the other.
+pub(crate) fn sha1(parts: &[&[u8]]) -> [u8; 20] {
+    let mut hash = Sha1::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ mod nonce;
 mod ordinary;
 pub mod peer;
 pub mod record;
-mod sha1;
 mod supernode;
 mod timers;
 

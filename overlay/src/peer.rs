@@ -23,7 +23,7 @@ use credential::{NodeId, OverlayId, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::association::{Mode, PutOutcome};
-use crate::sha1::sha1;
+use crate::key::sha1;
 use crate::{Control, Key, SignedRecord};
 
 /// A message between super nodes.

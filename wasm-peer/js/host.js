@@ -13,8 +13,6 @@ import { toEvent } from './events.js';
 const SUBPROTOCOL = 'p2psip.1';
 /** Bytes (or UTF-16 units) of one message. */
 const LARGEST = 64 * 1024;
-/** Bytes that may wait in a socket; a link that is further behind is as good as dead. */
-const UNSENT = 1024 * 1024;
 /** Milliseconds; browsers treat more as zero. */
 const LONGEST = 2 ** 31 - 1;
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -42,7 +40,6 @@ class Host {
   #elapsed = 0;
   #key;
   #listener;
-  /** @type {Map<number, WebSocket>} */ #links = new Map();
   /** @type {Map<string, Promise<CryptoKey>>} */ #keys = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   /** Those of the event that follows. @type {string[]} */ #texts = [];
@@ -76,18 +73,18 @@ class Host {
     if (delay >= 0) this.#timer = setTimeout(() => this.peer?.due(), Math.min(Math.ceil(delay), LONGEST));
   }
 
-  /** @param {number} link @param {string} url */
+  /** The node keeps the socket and sends on it. @param {number} link @param {string} url @returns {WebSocket | undefined} */
   dial(link, url) {
     try {
       const socket = new WebSocket(url, SUBPROTOCOL);
-      this.#links.set(link, socket);
       socket.binaryType = 'arraybuffer';
       // A server that chose no subprotocol is none of ours.
       socket.onopen = () => (socket.protocol === SUBPROTOCOL ? this.peer?.opened(link) : socket.close());
       socket.onmessage = ({ data }) => this.#receive(link, data);
-      socket.onclose = () => this.#lost(link);
+      socket.onclose = () => this.peer?.closed(link);
+      return socket;
     } catch {
-      this.#lost(link);
+      return undefined;
     }
   }
 
@@ -100,39 +97,8 @@ class Host {
     }
   }
 
-  /** @param {number} link */
-  #lost(link) {
-    this.close(link);
-    this.peer?.closed(link);
-  }
-
-  /** @param {number} [link] */
-  close(link) {
-    if (link === undefined) this.peer = null;
-    for (const [id, socket] of this.#links) {
-      if (link !== undefined && link !== id) continue;
-      this.#links.delete(id);
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
-  }
-
-  /** @param {number} link @param {Uint8Array<ArrayBuffer>} bytes */
-  frame(link, bytes) {
-    this.#send(link, bytes);
-  }
-
-  /** @param {number} link @param {string} text */
-  text(link, text) {
-    this.#send(link, text);
-  }
-
-  /** @param {number} link @param {Uint8Array<ArrayBuffer> | string} message */
-  #send(link, message) {
-    const socket = this.#links.get(link);
-    if (!socket) return;
-    if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < UNSENT) socket.send(message);
-    else this.#lost(link);
+  close() {
+    this.peer = null;
   }
 
   /** A key that can't sign leaves the node waiting. @param {number} job @param {Uint8Array<ArrayBuffer>} message */

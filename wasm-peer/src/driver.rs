@@ -3,10 +3,11 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use machine::{Instant, Machine, WallClock};
-use p2psip::{Config, Input, Output, Peer};
+use p2psip::{Config, Input, LinkId, Output, Peer};
 
 use crate::event;
 use crate::host::Host;
+use crate::link::{Links, Message};
 
 /// Owns the machine and has the host do what it asks for.
 ///
@@ -19,6 +20,7 @@ pub(crate) struct Driver {
     closed: Cell<bool>,
     /// What the host was told last.
     due: Cell<Option<Instant>>,
+    links: RefCell<Links>,
     host: Host,
 }
 
@@ -36,6 +38,7 @@ impl Driver {
             performing: Cell::new(false),
             closed: Cell::new(false),
             due: Cell::new(None),
+            links: RefCell::default(),
             host,
         }
     }
@@ -44,13 +47,20 @@ impl Driver {
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.outputs.borrow_mut().clear();
-        self.host.close(None);
+        self.links.borrow_mut().close_all();
+        self.host.close();
         self.host.wake(-1.0);
     }
 
     /// Takes in what the host reports.
     pub(crate) fn tell(&self, input: Input) {
         self.run(|peer, now| peer.handle_input(input, now));
+    }
+
+    /// A link is gone.
+    pub(crate) fn closed(&self, link: LinkId) {
+        self.links.borrow_mut().close(link);
+        self.tell(Input::Closed { link });
     }
 
     /// The time has come that the host was told.
@@ -102,10 +112,13 @@ impl Driver {
     fn perform(&self, output: Output) {
         let host = &self.host;
         match output {
-            Output::Dial { link, url } => host.dial(link.0 as f64, &url),
-            Output::Close { link } => host.close(Some(link.0 as f64)),
-            Output::Frame { link, bytes } => host.frame(link.0 as f64, &bytes),
-            Output::Text { link, text } => host.text(link.0 as f64, &text),
+            Output::Dial { link, url } => match host.dial(link.0 as f64, &url) {
+                Some(socket) => self.links.borrow_mut().add(link, socket),
+                None => self.tell(Input::Closed { link }),
+            },
+            Output::Close { link } => self.links.borrow_mut().close(link),
+            Output::Frame { link, bytes } => self.send(link, &Message::Frame(&bytes)),
+            Output::Text { link, text } => self.send(link, &Message::Text(&text)),
             Output::Sign(request) => host.sign(request.job.0 as f64, &request.message),
             Output::Verify(request) => host.verify(
                 request.job.0 as f64,
@@ -114,6 +127,14 @@ impl Driver {
                 &request.message,
             ),
             Output::Event(event) => event::deliver(event, host),
+        }
+    }
+
+    /// A link that can't take a message is as good as dead.
+    fn send(&self, link: LinkId, message: &Message<'_>) {
+        let sent = self.links.borrow().send(link, message);
+        if !sent {
+            self.closed(link);
         }
     }
 }

@@ -1,4 +1,5 @@
 use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
 
 #[wasm_bindgen]
 extern "C" {
@@ -21,18 +22,12 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn wake(this: &Host, delay: f64);
 
-    /// Opens a WebSocket; `opened` or `closed` follows.
+    /// Opens a WebSocket whose events are reported as the link's; none if the address is none.
     #[wasm_bindgen(method)]
-    pub(crate) fn dial(this: &Host, link: f64, url: &str);
-    /// Closes a WebSocket, or all of them without a link; nothing follows.
+    pub(crate) fn dial(this: &Host, link: f64, url: &str) -> Option<WebSocket>;
+    /// Reports nothing from here on.
     #[wasm_bindgen(method)]
-    pub(crate) fn close(this: &Host, link: Option<f64>);
-    /// Sends a binary message; `closed` follows if the link can't take it.
-    #[wasm_bindgen(method)]
-    pub(crate) fn frame(this: &Host, link: f64, bytes: &[u8]);
-    /// Sends a text message; `closed` follows if the link can't take it.
-    #[wasm_bindgen(method)]
-    pub(crate) fn text(this: &Host, link: f64, text: &str);
+    pub(crate) fn close(this: &Host);
 
     /// Signs with the user's key; `signed` follows.
     #[wasm_bindgen(method)]

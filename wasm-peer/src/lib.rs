@@ -13,6 +13,7 @@
 mod driver;
 mod event;
 mod host;
+mod link;
 mod panic;
 mod peer;
 

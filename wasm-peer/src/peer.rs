@@ -53,7 +53,7 @@ impl Peer {
 
     /// A link is gone, or never came about.
     pub fn closed(&self, link: f64) {
-        self.driver.tell(Input::Closed { link: flow(link) });
+        self.driver.closed(flow(link));
     }
 
     /// A binary message came.

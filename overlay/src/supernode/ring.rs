@@ -8,8 +8,8 @@ use credential::{NodeId, Serial};
 use machine::Instant;
 
 use crate::Key;
+use crate::key::sha1;
 use crate::peer::Announcement;
-use crate::sha1::sha1;
 
 /// How many super nodes keep a record, as far as there are so many.
 pub(super) const REPLICAS: usize = 5;
@@ -211,7 +211,7 @@ impl Ring {
                 continue;
             }
             let incarnation = member.announcement.about.incarnation.to_be_bytes();
-            buckets[bucket(node)] ^= first_eight(&sha1(&[&node.0, &incarnation]));
+            buckets[bucket(node)] ^= first_eight(&sha1(&[&node.0[..], &incarnation]));
         }
         buckets
     }

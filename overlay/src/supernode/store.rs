@@ -15,8 +15,8 @@ use super::Limits;
 use super::ring::first_eight;
 use crate::association::Mode;
 use crate::budget::Budget;
+use crate::key::sha1;
 use crate::peer::{Slot, SlotId};
-use crate::sha1::sha1;
 use crate::{Key, RecordFault, Refused, SignedRecord, Writer};
 
 /// How many records one key may have, of all owners together.
@@ -358,7 +358,7 @@ impl Store {
 }
 
 fn hash(id: SlotId, sequence: u64) -> u64 {
-    first_eight(&sha1(&[&id.0, &sequence.to_be_bytes()]))
+    first_eight(&sha1(&[&id.0[..], &sequence.to_be_bytes()]))
 }
 
 #[cfg(test)]
