@@ -49,13 +49,13 @@ pub(crate) fn size() -> Result<()> {
     Ok(())
 }
 
-/// What each crate costs in the module as rustc leaves it, before wasm-opt and compression.
+/// What each crate costs in the module as rustc leaves it, before wasm-bindgen and compression.
 fn crates() -> Result<()> {
     let module = web::compile(&[])?;
     let cost = wasm::cost(&std::fs::read(&module)?)?;
     let mut crates: Vec<_> = cost.crates.into_iter().collect();
     crates.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    println!("\n{:<34}{:>10}", "crate (before wasm-opt)", "bytes");
+    println!("\n{:<34}{:>10}", "crate (before wasm-bindgen)", "bytes");
     for (name, bytes) in crates {
         println!("{name:<34}{bytes:>10}");
     }
