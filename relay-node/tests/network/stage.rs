@@ -3,7 +3,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -50,32 +50,13 @@ pub(crate) fn relay_node(arguments: &[&str]) -> Command {
 
 /// The super node that lies, with an honest one's configuration.
 pub(crate) fn evil(config: &str, trick: &str) -> Command {
-    static BUILT: Once = Once::new();
-    // `cargo test --test evil` alone does not build examples.
-    BUILT.call_once(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args([
-            "build",
-            "--quiet",
-            "--package",
-            "relay-node",
-            "--example",
-            "evil",
-        ]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        // What cargo told this test of itself would make ring, and all that stands on it, be built anew.
-        for (name, _) in std::env::vars() {
-            let own = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "OUT_DIR"];
-            if own.iter().any(|own| name.starts_with(own)) {
-                build.env_remove(name);
-            }
-        }
-        assert!(build.status().unwrap().success());
-    });
-    let program = Path::new(env!("CARGO_BIN_EXE_relay-node"));
-    let mut command = Command::new(program.with_file_name("examples/evil"));
+    let program = Path::new(env!("CARGO_BIN_EXE_relay-node")).with_file_name("examples/evil");
+    assert!(
+        program.is_file(),
+        "{} is not built: `cargo test --test evil` alone builds no examples, run `cargo build --workspace --examples` first",
+        program.display()
+    );
+    let mut command = Command::new(program);
     command.args([config, trick]).stdin(Stdio::null());
     command
 }
