@@ -22,6 +22,7 @@ mod enrol;
 mod entry;
 mod error;
 mod grant;
+mod proved;
 mod router;
 mod session;
 mod sign_in;
@@ -198,7 +199,7 @@ impl LoginServer {
     async fn machine(&self, call: &Call, now: u64) -> Option<Response<Body>> {
         let post = call.method == Method::POST;
         match call.path.as_str() {
-            "/token" | "/guest" | "/renew" => {
+            "/token" | "/guest" | "/renew" | "/revoke" => {
                 let origin = match self.admit_origin(call, now).await {
                     Ok(origin) => origin,
                     Err(response) => return Some(response),
@@ -210,6 +211,7 @@ impl LoginServer {
                     _ if !post => Ok(http::wrong_method("POST, OPTIONS")),
                     "/token" => self.token(call, origin.as_ref(), now).await,
                     "/guest" => self.guest(call, now).await,
+                    "/revoke" => self.revoke_device(call, now).await,
                     _ => self.renew(call, now).await,
                 };
                 Some(cors::allow(

@@ -51,6 +51,22 @@ pub struct RenewRequest {
     pub signature: String,
 }
 
+/// `POST /revoke`: the device signs itself out, and its certificates end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// The current certificate.
+    pub certificate: String,
+    /// Milliseconds since 1970.
+    pub timestamp: u64,
+    /// Over [`revoke_text`], by the certificate's key.
+    pub signature: String,
+}
+
+/// Answer of `POST /revoke`: an empty document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {}
+
 /// Answer of `POST /token`, `/guest` and `/renew`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
@@ -172,6 +188,12 @@ pub fn renew_text(overlay: &str, timestamp: u64, public_key: &str) -> String {
     format!("partyline renew 1\n{overlay}\n{timestamp}\n{public_key}")
 }
 
+/// What the device's key signs in a [`RevokeRequest`]. `overlay` is the overlay id in hex.
+#[must_use]
+pub fn revoke_text(overlay: &str, timestamp: u64) -> String {
+    format!("partyline revoke 1\n{overlay}\n{timestamp}")
+}
+
 /// What the current key signs in an [`EnrolRenewRequest`]. `overlay` is the overlay id in hex.
 #[must_use]
 pub fn enrol_renew_text(
@@ -209,6 +231,7 @@ mod tests {
             vector("login/renew-text"),
             renew_text(overlay, time, "MFkw")
         );
+        assert_eq!(vector("login/revoke-text"), revoke_text(overlay, time));
         let text = enrol_renew_text(overlay, time, "MFkw", "192.0.2.1:4433", &names);
         assert_eq!(vector("login/enrol-renew-text"), text);
     }

@@ -144,6 +144,17 @@ impl Page {
         self.reach(&["ready"]).await;
     }
 
+    /// Signs this page out.
+    ///
+    /// # Panics
+    ///
+    /// When the page does not say that it is signed out.
+    pub async fn sign_out(&self) {
+        self.click("#account-button").await;
+        self.click("#sign-out").await;
+        self.reach(&["signed-out"]).await;
+    }
+
     /// Fills the form of the login server and sends it.
     ///
     /// # Panics

@@ -88,6 +88,11 @@ export class Identity {
     return Identity.#adopt(this.keys, await login.renew(server, this.keys, this.credential));
   }
 
+  /** Tells the login server that this device is done. A guest's key ends with the page. @param {string} server */
+  async revoke(server) {
+    if (!this.credential.guest) await login.revoke(server, this.keys, this.credential);
+  }
+
   /** SHA-256 fingerprint of the media certificate, as in SDP: `AB:CD:..`. */
   async mediaFingerprint() {
     const known = this.mediaCertificate.getFingerprints?.().find(({ algorithm }) => algorithm === 'sha-256')?.value;

@@ -77,22 +77,36 @@ export async function guest(login, keys, name) {
  * @param {string} login @param {Keys} keys @param {Credential} credential @returns {Promise<Credential>}
  */
 export async function renew(login, keys, credential) {
-  const timestamp = Date.now();
   const publicKey = await spki(keys);
-  const text = `partyline renew 1\n${credential.overlay}\n${timestamp}\n${publicKey}`;
-  const signature = await crypto.subtle.sign(SIGNATURE, keys.privateKey, new TextEncoder().encode(text));
-  return post(login, '/renew', {
-    certificate: credential.certificate, public_key: publicKey, timestamp, signature: base64(signature),
-  });
+  return post(login, '/renew', { public_key: publicKey, ...await proof('renew', keys, credential, publicKey) });
 }
 
-/** @param {string} login @param {string} path @param {object} body */
-async function post(login, path, body) {
+/**
+ * Ends this device's certificates. Nobody has to wait for it, and it goes on while the page closes.
+ * @param {string} login @param {Keys} keys @param {Credential} credential
+ */
+export async function revoke(login, keys, credential) {
+  await post(login, '/revoke', await proof('revoke', keys, credential), { keepalive: true });
+}
+
+/**
+ * What shows the login server that this device asks, and that it asks now.
+ * @param {string} what @param {Keys} keys @param {Credential} credential @param {string[]} more
+ */
+async function proof(what, keys, { certificate, overlay }, ...more) {
+  const timestamp = Date.now();
+  const text = [`partyline ${what} 1`, overlay, timestamp, ...more].join('\n');
+  const signature = await crypto.subtle.sign(SIGNATURE, keys.privateKey, new TextEncoder().encode(text));
+  return { certificate, timestamp, signature: base64(signature) };
+}
+
+/** @param {string} login @param {string} path @param {object} body @param {RequestInit} [options] */
+async function post(login, path, body, options) {
   let response;
   try {
     response = await fetch(new URL(path, login), {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
-      credentials: 'omit', signal: AbortSignal.timeout(PATIENCE),
+      credentials: 'omit', signal: AbortSignal.timeout(PATIENCE), ...options,
     });
   } catch (error) {
     throw new PhoneError('no-login-server', String(error));

@@ -86,6 +86,8 @@ export class Phone extends EventTarget {
 
   async signOut() {
     await this.#registration?.leave();
+    // the account's list of devices may go on naming this one: its key is gone all the same
+    if (this.#known) this.#identity?.revoke(this.#known.login).catch(() => {});
     await Identity.forget();
     this.#lock.announceSignOut();
     this.#signedOut();

@@ -70,8 +70,8 @@ pub(crate) enum Misread {
 }
 
 impl Misread {
-    pub(crate) fn answer(self) -> Response<Body> {
-        let (status, sentence) = match self {
+    pub(crate) fn explain(self) -> (StatusCode, String) {
+        match self {
             Self::Kind => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The request must be JSON, with content type application/json.".into(),
@@ -82,7 +82,11 @@ impl Misread {
                     "The request is not the document expected here (line {line}, column {column})."
                 ),
             ),
-        };
+        }
+    }
+
+    pub(crate) fn answer(self) -> Response<Body> {
+        let (status, sentence) = self.explain();
         fault(status, "invalid_request", &sentence)
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials for users and guests: `POST /token`, `/guest`, `/renew`.
+//! Credentials for users and guests: `POST /token`, `/guest`, `/renew`, `/revoke`.
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -6,11 +6,14 @@ use credential::{Instance, PublicKey, Refusal};
 use hyper::{Response, StatusCode, header};
 use ring::digest::{SHA256, digest};
 
+use super::proved::{bad, forbid, refuse};
 use super::{LoginServer, Trouble};
 use crate::http::{self, Body, Call, Origin};
-use crate::limit::{Class, address};
-use crate::store::{self, Enlist, NameTaken};
-use crate::wire::{self, Credential, GuestRequest, RenewRequest, TokenRequest};
+use crate::limit::Class;
+use crate::store::{self, Enlist, NameTaken, Revoke};
+use crate::wire::{
+    self, Credential, GuestRequest, RenewRequest, RevokeRequest, Revoked, TokenRequest,
+};
 use crate::{name, proof};
 
 impl LoginServer {
@@ -24,29 +27,21 @@ impl LoginServer {
         page: Option<&Origin>,
         now: u64,
     ) -> Result<Response<Body>, Trouble> {
-        self.limit(
-            Class::Credential,
-            address(call.peer),
-            self.config.limits.credential,
-            now,
-        )?;
-        let request: TokenRequest = match call.json() {
-            Ok(request) => request,
-            Err(misread) => return Ok(misread.answer()),
-        };
+        let request: TokenRequest =
+            self.request(call, Class::Credential, self.config.limits.credential, now)?;
         if request
             .grant_type
             .is_some_and(|kind| kind != "authorization_code")
         {
             let sentence = "Only an authorization code can be redeemed here.";
-            return Ok(bad("unsupported_grant_type", sentence));
+            return Err(bad("unsupported_grant_type", sentence));
         }
         // taken out whatever comes of it: nobody can try verifiers
         let code = self.store.take_code(&store::hash(&request.code)).await?;
         let Some(code) = code.filter(|code| code.expires >= now as i64) else {
             let sentence =
                 "This sign-in has been used or is more than a minute old. Sign in again.";
-            return Ok(bad("invalid_grant", sentence));
+            return Err(bad("invalid_grant", sentence));
         };
         let redirect = Origin::read(&code.redirect);
         let elsewhere = |origin: Option<Origin>| origin != redirect;
@@ -56,7 +51,7 @@ impl LoginServer {
                 .is_some_and(|uri| elsewhere(Origin::read(&uri)))
             || request.client_id.is_some_and(|client| client != "page")
         {
-            return Ok(bad(
+            return Err(bad(
                 "invalid_grant",
                 "This sign-in was begun by another page.",
             ));
@@ -65,7 +60,7 @@ impl LoginServer {
         if !(43..=128).contains(&verifier.len())
             || BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier)) != code.challenge
         {
-            return Ok(bad(
+            return Err(bad(
                 "invalid_grant",
                 "This sign-in was begun by another browser or tab.",
             ));
@@ -73,7 +68,7 @@ impl LoginServer {
         let (Some(key), Ok(instance)) =
             (proof::public_key(&code.public_key), code.instance.parse())
         else {
-            return Ok(bad("invalid_grant", "This sign-in names no device."));
+            return Err(bad("invalid_grant", "This sign-in names no device."));
         };
         let since = now.saturating_sub(self.config.lifetimes.user * 1_000);
         let device = self
@@ -88,11 +83,7 @@ impl LoginServer {
             .await?;
         let Enlist::Device(device) = device else {
             let sentence = "This account is signed in on as many devices as it may have. Sign out on another one first.";
-            return Ok(http::fault(
-                StatusCode::FORBIDDEN,
-                "too_many_devices",
-                sentence,
-            ));
+            return Err(forbid("too_many_devices", sentence));
         };
         let not_after = now.saturating_add(self.config.lifetimes.user * 1_000);
         self.certify(&code.owner, false, &device, key, instance, now, not_after)
@@ -103,23 +94,15 @@ impl LoginServer {
     pub(super) async fn guest(&self, call: &Call, now: u64) -> Result<Response<Body>, Trouble> {
         if !self.config.guests {
             let sentence = "This network takes no guests. Sign in or create an account.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "no_guests", sentence));
+            return Err(forbid("no_guests", sentence));
         }
-        self.limit(
-            Class::Guest,
-            address(call.peer),
-            self.config.limits.guest,
-            now,
-        )?;
-        let request: GuestRequest = match call.json() {
-            Ok(request) => request,
-            Err(misread) => return Ok(misread.answer()),
-        };
+        let request: GuestRequest =
+            self.request(call, Class::Guest, self.config.limits.guest, now)?;
         let Some(key) = proof::public_key(&request.public_key) else {
-            return Ok(bad("invalid_request", "The public key is no P-256 key."));
+            return Err(bad("invalid_request", "The public key is no P-256 key."));
         };
         let Ok(instance) = request.instance.parse::<Instance>() else {
-            return Ok(bad("invalid_request", "The instance is no UUID."));
+            return Err(bad("invalid_request", "The instance is no UUID."));
         };
         let ends = now.saturating_add(self.config.lifetimes.guest_limit * 1_000);
         let mut name = name::guest(request.name.as_deref());
@@ -155,45 +138,23 @@ impl LoginServer {
 
     /// Gives a device its next certificate, asked for with the current key.
     pub(super) async fn renew(&self, call: &Call, now: u64) -> Result<Response<Body>, Trouble> {
-        self.limit(
-            Class::Credential,
-            address(call.peer),
-            self.config.limits.credential,
-            now,
-        )?;
-        let request: RenewRequest = match call.json() {
-            Ok(request) => request,
-            Err(misread) => return Ok(misread.answer()),
-        };
-        let revocations = self.revocation_list().await?;
-        let certificate = match proof::admit(
-            self.authority.anchor(),
-            &request.certificate,
-            &revocations,
-            now,
-        ) {
-            Ok(certificate) => certificate,
-            Err(refusal) => return Ok(refuse(refusal)),
-        };
-        let Some((uri, instance)) = certificate.user() else {
-            return Ok(refuse(Refusal::Role));
-        };
+        let request: RenewRequest =
+            self.request(call, Class::Credential, self.config.limits.credential, now)?;
         let text = wire::renew_text(&self.overlay(), request.timestamp, &request.public_key);
-        if !proof::is_signed(certificate.public_key(), &text, &request.signature) {
-            let sentence = "The request is not signed by the certificate's key.";
-            return Ok(http::fault(
-                StatusCode::FORBIDDEN,
-                "invalid_signature",
-                sentence,
-            ));
-        }
-        if !proof::is_recent(request.timestamp, now) {
-            let sentence =
-                "This device's clock is more than ten minutes wrong. Set it and try again.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "wrong_clock", sentence));
-        }
+        let certificate = self
+            .prove(
+                &request.certificate,
+                &text,
+                request.timestamp,
+                &request.signature,
+                now,
+            )
+            .await?;
+        let Some((uri, instance)) = certificate.user() else {
+            return Err(refuse(Refusal::Role));
+        };
         let Some(key) = proof::public_key(&request.public_key) else {
-            return Ok(bad("invalid_request", "The public key is no P-256 key."));
+            return Err(bad("invalid_request", "The public key is no P-256 key."));
         };
         let owner = name::tidy(uri, &self.config.domain);
         let identity = self.store.identity(&owner).await?;
@@ -201,16 +162,16 @@ impl LoginServer {
         let (Some(identity), Some(device)) =
             (identity, device.filter(|device| device.revoked.is_none()))
         else {
-            return Ok(refuse(Refusal::Revoked));
+            return Err(refuse(Refusal::Revoked));
         };
         if !self.store.is_good(certificate.serial()).await? {
-            return Ok(refuse(Refusal::Revoked));
+            return Err(refuse(Refusal::Revoked));
         }
         let guest = identity.guest != 0;
         if identity.ends <= now as i64 {
             let sentence =
                 "A guest's time is limited. Start again as another guest, or create an account.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "guest_over", sentence));
+            return Err(forbid("guest_over", sentence));
         }
         if !self
             .store
@@ -218,7 +179,7 @@ impl LoginServer {
             .await?
         {
             let sentence = "This request has been answered before.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "replayed", sentence));
+            return Err(forbid("replayed", sentence));
         }
         let lifetime = if guest {
             self.config.lifetimes.guest
@@ -230,6 +191,39 @@ impl LoginServer {
             .min(identity.ends as u64);
         self.certify(&owner, guest, &device.id, key, instance, now, not_after)
             .await
+    }
+
+    /// Signs a device out for good, at its own word: its certificates are revoked.
+    pub(super) async fn revoke_device(
+        &self,
+        call: &Call,
+        now: u64,
+    ) -> Result<Response<Body>, Trouble> {
+        let request: RevokeRequest =
+            self.request(call, Class::Credential, self.config.limits.credential, now)?;
+        let text = wire::revoke_text(&self.overlay(), request.timestamp);
+        let certificate = self
+            .prove(
+                &request.certificate,
+                &text,
+                request.timestamp,
+                &request.signature,
+                now,
+            )
+            .await?;
+        let Some((uri, instance)) = certificate.user() else {
+            return Err(refuse(Refusal::Role));
+        };
+        let owner = name::tidy(uri, &self.config.domain);
+        if let Some(device) = self.store.device(&owner, &instance.to_string()).await? {
+            let (owner, id) = (&*owner, &*device.id);
+            let whose = Revoke::Device { owner, id };
+            self.store
+                .revoke(whose, &self.authority, now as i64)
+                .await?;
+            tracing::info!(uri, "device signed out");
+        }
+        Ok(http::json(StatusCode::OK, &Revoked {}))
     }
 
     #[expect(
@@ -267,33 +261,6 @@ impl LoginServer {
         };
         Ok(http::json(StatusCode::OK, &answer))
     }
-}
-
-pub(super) fn bad(error: &str, sentence: &str) -> Response<Body> {
-    http::fault(StatusCode::BAD_REQUEST, error, sentence)
-}
-
-/// Says why a certificate doesn't count.
-pub(super) fn refuse(refusal: Refusal) -> Response<Body> {
-    let (error, sentence) = match refusal {
-        Refusal::Expired | Refusal::NotYetValid => (
-            "credential_expired",
-            "This device's certificate has ended. Sign in again.",
-        ),
-        Refusal::Revoked => (
-            "credential_revoked",
-            "This device has been signed out. Sign in again.",
-        ),
-        Refusal::Role | Refusal::Authority => (
-            "invalid_credential",
-            "This certificate is of a kind that can't be renewed here.",
-        ),
-        Refusal::Overlay | Refusal::Issuer | Refusal::Signature => (
-            "invalid_credential",
-            "This certificate is not one of this network.",
-        ),
-    };
-    http::fault(StatusCode::FORBIDDEN, error, sentence)
 }
 
 /// What the browser says it is, as people call it.

@@ -4,10 +4,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use credential::{NodeId, PublicKey, Refusal};
 use hyper::{Response, StatusCode};
 
-use super::credentials::{bad, refuse};
+use super::proved::{bad, forbid, refuse};
 use super::{LoginServer, Trouble};
 use crate::http::{self, Body, Call, Origin};
-use crate::limit::{Class, address};
+use crate::limit::Class;
 use crate::proof;
 use crate::store::{self, Member};
 use crate::wire::{self, EnrolRenewRequest, EnrolRequest, Enrolment};
@@ -19,20 +19,10 @@ impl LoginServer {
     /// Makes an operator's node a super node, against a token. The authority chooses the node id, so that nobody can
     /// choose a place on the ring.
     pub(super) async fn enrol(&self, call: &Call, now: u64) -> Result<Response<Body>, Trouble> {
-        self.limit(
-            Class::Credential,
-            address(call.peer),
-            self.config.limits.credential,
-            now,
-        )?;
-        let request: EnrolRequest = match call.json() {
-            Ok(request) => request,
-            Err(misread) => return Ok(misread.answer()),
-        };
-        let (key, names) = match check(&request.public_key, &request.names, &request.quic) {
-            Ok(checked) => checked,
-            Err(sentence) => return Ok(bad("invalid_request", sentence)),
-        };
+        let request: EnrolRequest =
+            self.request(call, Class::Credential, self.config.limits.credential, now)?;
+        let (key, names) = check(&request.public_key, &request.names, &request.quic)
+            .map_err(|sentence| bad("invalid_request", sentence))?;
         if !self
             .store
             .use_token(&store::hash(&request.token), now as i64)
@@ -40,11 +30,7 @@ impl LoginServer {
         {
             let sentence =
                 "This enrolment token is unknown, used up or over. Ask the operator for a new one.";
-            return Ok(http::fault(
-                StatusCode::FORBIDDEN,
-                "invalid_token",
-                sentence,
-            ));
+            return Err(forbid("invalid_token", sentence));
         }
         let node = NodeId(store::random());
         let (member, answer) = self.certify_member(node, key, names, request.quic, now)?;
@@ -58,58 +44,29 @@ impl LoginServer {
         call: &Call,
         now: u64,
     ) -> Result<Response<Body>, Trouble> {
-        self.limit(
-            Class::Credential,
-            address(call.peer),
-            self.config.limits.credential,
-            now,
-        )?;
-        let request: EnrolRenewRequest = match call.json() {
-            Ok(request) => request,
-            Err(misread) => return Ok(misread.answer()),
-        };
-        let revocations = self.revocation_list().await?;
-        let certificate = match proof::admit(
-            self.authority.anchor(),
-            &request.certificate,
-            &revocations,
-            now,
-        ) {
-            Ok(certificate) => certificate,
-            Err(refusal) => return Ok(refuse(refusal)),
-        };
-        let Some(node) = certificate.node() else {
-            return Ok(refuse(Refusal::Role));
-        };
+        let request: EnrolRenewRequest =
+            self.request(call, Class::Credential, self.config.limits.credential, now)?;
         let EnrolRenewRequest {
+            certificate,
             timestamp,
             public_key,
             quic,
             names,
             signature,
-            ..
         } = request;
         let text = wire::enrol_renew_text(&self.overlay(), timestamp, &public_key, &quic, &names);
-        if !proof::is_signed(certificate.public_key(), &text, &signature) {
-            let sentence = "The request is not signed by the certificate's key.";
-            return Ok(http::fault(
-                StatusCode::FORBIDDEN,
-                "invalid_signature",
-                sentence,
-            ));
-        }
-        if !proof::is_recent(timestamp, now) {
-            let sentence = "This node's clock is more than ten minutes wrong.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "wrong_clock", sentence));
-        }
-        let (key, names) = match check(&public_key, &names, &quic) {
-            Ok(checked) => checked,
-            Err(sentence) => return Ok(bad("invalid_request", sentence)),
+        let certificate = self
+            .prove(&certificate, &text, timestamp, &signature, now)
+            .await?;
+        let Some(node) = certificate.node() else {
+            return Err(refuse(Refusal::Role));
         };
+        let (key, names) = check(&public_key, &names, &quic)
+            .map_err(|sentence| bad("invalid_request", sentence))?;
         let (member, answer) = self.certify_member(node, key, names, quic, now)?;
         if !self.store.stamp_member(&member, timestamp as i64).await? {
             let sentence = "This request has been answered before, or the node has been taken out.";
-            return Ok(http::fault(StatusCode::FORBIDDEN, "replayed", sentence));
+            return Err(forbid("replayed", sentence));
         }
         self.hand_out(&answer, now).await
     }

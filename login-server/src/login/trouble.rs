@@ -1,4 +1,4 @@
-//! What keeps the server from doing what is right.
+//! What keeps a request from being granted: the request itself, or the server.
 
 use hyper::{Response, StatusCode, header};
 
@@ -7,13 +7,15 @@ use crate::limit::Wait;
 use crate::password::Busy;
 use crate::store::StoreError;
 
-/// What keeps a request from being answered although it may be right.
+/// What keeps a request from being granted.
 #[derive(Debug)]
 pub(super) enum Trouble {
     Store(StoreError),
     Certify(rcgen::Error),
     Busy,
     Wait(Wait),
+    /// The request is wrong: status, error code (RFC 6749 §5.2 has the shape) and a sentence.
+    Refused(StatusCode, &'static str, String),
 }
 
 impl Trouble {
@@ -44,6 +46,7 @@ impl Trouble {
                 );
                 (StatusCode::TOO_MANY_REQUESTS, Some(*seconds), sentence)
             }
+            Self::Refused(status, _, sentence) => (*status, None, sentence.clone()),
         }
     }
 
@@ -54,6 +57,7 @@ impl Trouble {
             Self::Store(_) | Self::Busy => "temporarily_unavailable",
             Self::Certify(_) => "server_error",
             Self::Wait(_) => "too_many_requests",
+            Self::Refused(_, error, _) => error,
         };
         retry_after(http::fault(status, error, &sentence), wait)
     }

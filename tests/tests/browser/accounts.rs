@@ -86,6 +86,35 @@ async fn r107_the_login_server_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_page_that_signs_out_leaves_the_accounts_devices() {
+    let _turn = turn().await;
+    let network = Network::start(1).await;
+    let page = Page::open(Chromium, &network.page(0), 440.0).await;
+    page.create_account(&unique("ida")).await;
+    let account = format!("{}/account", network.login());
+    page.go(&account).await;
+    assert!(
+        page.text("section[aria-labelledby=devices]")
+            .await
+            .contains("Active")
+    );
+    page.go(&network.page(0)).await;
+    page.reach(&["ready"]).await;
+    page.sign_out().await;
+    until("no device in the account", tests::PATIENCE, async || {
+        page.go(&account).await;
+        let devices = page.text("section[aria-labelledby=devices]").await;
+        if devices.contains("No device of yours is signed in") {
+            Ok(())
+        } else {
+            Err(devices)
+        }
+    })
+    .await;
+    page.quit().await;
+}
+
+#[tokio::test]
 async fn r058_two_devices_of_one_user_ring_and_one_answers() {
     let _turn = turn().await;
     let network = Network::start(3).await;

@@ -117,9 +117,7 @@ async fn r024_an_unknown_name_is_told() {
 async fn r049_who_signed_off_is_offline() {
     let stage = Stage::set(Chromium, Chromium).await;
     let name = stage.bob_name.clone();
-    stage.bob.click("#account-button").await;
-    stage.bob.click("#sign-out").await;
-    stage.bob.reach(&["signed-out"]).await;
+    stage.bob.sign_out().await;
     stage.alice.dial(&name).await;
     stage.alice.ends("offline", "is not online").await;
     stage.close(&[]).await;

@@ -59,9 +59,7 @@ async fn r130_an_old_record_leads_nowhere() {
     stage.bob.ends("hung-up", "The call has ended").await;
 
     // Bob has signed off, which the super node conceals: it hands out the record of when he was there.
-    stage.bob.click("#account-button").await;
-    stage.bob.click("#sign-out").await;
-    stage.bob.reach(&["signed-out"]).await;
+    stage.bob.sign_out().await;
     evil.tell(Lie::OldRecord);
     stage.alice.dial(&stage.bob_name).await;
     stage.alice.ends("offline", "is not online").await;

@@ -7,7 +7,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 
 use super::stage::PAGE;
 use crate::store::{hex, random, secret};
-use crate::wire::{self, Credential, EnrolRenewRequest, Enrolment, RenewRequest};
+use crate::wire::{self, Credential, EnrolRenewRequest, Enrolment, RenewRequest, RevokeRequest};
 
 /// A browser's or node's key pair, and what a page remembers while its user signs in.
 pub(crate) struct Device {
@@ -101,6 +101,14 @@ impl Device {
             public_key,
             timestamp,
             signature: self.sign(&text),
+        }
+    }
+
+    pub(crate) fn revocation(&self, credential: &Credential, timestamp: u64) -> RevokeRequest {
+        RevokeRequest {
+            certificate: credential.certificate.clone(),
+            timestamp,
+            signature: self.sign(&wire::revoke_text(&credential.overlay, timestamp)),
         }
     }
 

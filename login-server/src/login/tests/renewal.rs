@@ -253,3 +253,53 @@ async fn lifetimes_are_the_operators() {
         stage.now() + 2_000
     );
 }
+
+#[tokio::test]
+async fn a_device_signs_itself_out_for_good() {
+    let stage = Stage::new().await;
+    let (mut browser, device, thief) = (stage.account("alice").await, Device::new(), Device::new());
+    let credential = stage.credential(&mut browser, &device).await;
+    let forged = thief.revocation(&credential, stage.now());
+    assert_eq!(
+        browser.post("/revoke", Some(PAGE), &forged).await.refusal(),
+        (403, "invalid_signature".into())
+    );
+    let renewal = device.renewal(&credential, &device, stage.now());
+    let mut mistaken = device.revocation(&credential, stage.now());
+    mistaken.signature = renewal.signature;
+    assert_eq!(
+        browser
+            .post("/revoke", Some(PAGE), &mistaken)
+            .await
+            .refusal(),
+        (403, "invalid_signature".into()),
+        "a signed renewal is no sign-out"
+    );
+    let request = device.revocation(&credential, stage.now());
+    let answer = browser.post("/revoke", Some(PAGE), &request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let serial = certificate(&credential.certificate).serial();
+    assert!(
+        stage
+            .server
+            .revocations()
+            .await
+            .unwrap()
+            .serials()
+            .contains(&serial)
+    );
+    let renewal = device.renewal(&credential, &device, stage.now());
+    for (path, answer) in [
+        ("/renew", browser.post("/renew", Some(PAGE), &renewal).await),
+        (
+            "/revoke",
+            browser.post("/revoke", Some(PAGE), &request).await,
+        ),
+    ] {
+        assert_eq!(
+            answer.refusal(),
+            (403, "credential_revoked".into()),
+            "{path}"
+        );
+    }
+}
