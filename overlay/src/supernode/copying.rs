@@ -58,6 +58,7 @@ impl SuperNode {
         sources.dedup();
         if let State::Joining(join) = &mut self.state {
             join.sources = Some(sources.iter().map(|&node| (node, false)).collect());
+            join.progress(now);
         }
         for node in sources {
             self.compare(node, after, last, now);

@@ -22,6 +22,8 @@ const ALONE: Duration = Duration::from_secs(4);
 const RIVALS: Duration = Duration::from_secs(12);
 /// How long fetching the table, or the records, may make no progress.
 const STALLED: Duration = Duration::from_secs(3);
+/// How long fetching the table may take at all: where members come and go, no two tables are the same for long.
+const TABLE: Duration = Duration::from_secs(10);
 /// How often a member says anew that it is one.
 const RENEWED: Duration = Duration::from_secs(12 * 3600);
 
@@ -35,6 +37,8 @@ pub(super) struct Join {
     pub(super) rivals: BTreeSet<NodeId>,
     /// The table as the one who sent it has it.
     pub(super) table: Option<[u64; 16]>,
+    /// Since when the others believe it to be a member, if it was one before it started anew.
+    former: Option<u64>,
     /// Once the table is there: who is asked for records, and whether all of his slots are known.
     pub(super) sources: Option<BTreeMap<NodeId, bool>>,
     /// Records that are on their way.
@@ -49,6 +53,7 @@ impl Join {
             moved: now,
             rivals: BTreeSet::new(),
             table: None,
+            former: None,
             sources: None,
             wanted: BTreeSet::new(),
             announcing: false,
@@ -96,7 +101,7 @@ impl SuperNode {
                 self.announce(false, now);
             }
         } else if join.sources.is_none() {
-            if stalled {
+            if stalled || waited >= TABLE {
                 self.fetch_records(now);
             } else if join.table.is_none() {
                 // Somebody has joined meanwhile: ask for his table.
@@ -110,17 +115,29 @@ impl SuperNode {
         }
     }
 
-    /// A joining node looks whether its table is the one that was sent.
+    /// A joining node has learnt of a member: that is progress.
     pub(super) fn table_grew(&mut self, now: Instant) {
-        let mine = self.ring.buckets(None);
-        let State::Joining(join) = &mut self.state else {
-            return;
-        };
-        join.moved = now;
-        if join.sources.is_some() {
-            return;
+        if let State::Joining(join) = &mut self.state {
+            join.progress(now);
+            self.compare_tables(now);
         }
-        if join.table == Some(mine) {
+    }
+
+    /// Somebody says since when he believes this node to be a member. A node that starts anew is in their tables still.
+    pub(super) fn own_word_came(&mut self, incarnation: u64, now: Instant) {
+        if let State::Joining(join) = &mut self.state {
+            join.former = join.former.max(Some(incarnation));
+            self.compare_tables(now);
+        }
+    }
+
+    /// A joining node looks whether its table is the one that was sent.
+    pub(super) fn compare_tables(&mut self, now: Instant) {
+        if let State::Joining(join) = &self.state
+            && join.sources.is_none()
+            && join.table.is_some()
+            && join.table == Some(self.ring.buckets(join.former))
+        {
             self.fetch_records(now);
         }
     }

@@ -99,8 +99,7 @@ impl SuperNode {
         }
         if let State::Joining(join) = &mut self.state {
             join.table = Some(buckets);
-            join.moved = now;
-            return self.table_grew(now);
+            return self.compare_tables(now);
         }
         let mine = self.ring.buckets(None);
         for (bucket, _) in (0..16)
@@ -168,8 +167,11 @@ impl SuperNode {
         let Some(node) = subject else {
             return self.forged(from, Offence::Announcement, now);
         };
+        if node == self.own {
+            return self.own_word_came(about.incarnation, now);
+        }
         let known = self.ring.incarnation(node);
-        if node == self.own || known.is_some_and(|known| about.incarnation <= known) {
+        if known.is_some_and(|known| about.incarnation <= known) {
             return;
         }
         // What is left out is made up for by the next comparison.

@@ -203,14 +203,15 @@ impl Ring {
         arcs.collect()
     }
 
-    /// One hash for each sixteenth of the ring, over who is a member and since when.
-    pub(super) fn buckets(&self, except: Option<NodeId>) -> [u64; 16] {
+    /// One hash for each sixteenth of the ring, over who is a member and since when; the own node counts as a member
+    /// since `former` where it is none yet.
+    pub(super) fn buckets(&self, former: Option<u64>) -> [u64; 16] {
+        let members = self.members();
+        let members = members.map(|(node, member)| (node, member.announcement.about.incarnation));
+        let own = former.filter(|_| self.member(self.own).is_none());
         let mut buckets = [0; 16];
-        for (node, member) in self.members() {
-            if Some(node) == except {
-                continue;
-            }
-            let incarnation = member.announcement.about.incarnation.to_be_bytes();
+        for (node, incarnation) in members.chain(own.map(|former| (self.own, former))) {
+            let incarnation = incarnation.to_be_bytes();
             buckets[bucket(node)] ^= first_eight(&sha1(&[&node.0[..], &incarnation]));
         }
         buckets

@@ -255,12 +255,16 @@ fn a25_a_node_that_restarts_is_not_mistaken_for_its_dead_self() {
     let dead = world.super_nodes.remove(3);
     let identity = world.sn(dead).identity.clone();
     world.network.isolate(dead);
-    // Before anybody has noticed. The links of the dead one still stand.
-    world.add_super_node_as(identity);
+    // Before anybody has noticed. The links of the dead one still stand, and it is in everybody's table.
+    let restarted = world.add_super_node_as(identity);
+    let joined = world.network.run_until(Duration::from_secs(1), |network| {
+        matches!(network.host(restarted), crate::node::Node::Sn(sn)
+            if sn.events.contains(&SuperNodeEvent::Joined))
+    });
+    assert!(joined, "{:?}", world.sn(restarted).events);
     assert!(world.settle(4));
     let reader = world.user("reader", &[3, 0]);
     all_found(&mut world, reader, &keys);
-    let restarted = world.super_nodes[3];
     assert_eq!(world.sn(restarted).machine.stored(), keys.len());
 }
 
