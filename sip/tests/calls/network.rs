@@ -176,8 +176,19 @@ impl Network {
         let targets = to.iter().map(|agent| self.target(*agent)).collect();
         let peer = self.agents[to[0]].user.uri.clone();
         let offer = sdp(&self.agents[from].fingerprint, "offer");
+        self.call_at(from, &peer, offer, targets)
+    }
+
+    /// Calls somebody with a given offer, at locations taken from elsewhere.
+    pub(crate) fn call_at(
+        &mut self,
+        from: usize,
+        peer: &str,
+        offer: String,
+        targets: Vec<sip::Target>,
+    ) -> CallId {
         self.with(from, |ua, now| {
-            let call = ua.call(&peer, now);
+            let call = ua.call(peer, now);
             ua.offer(call, offer, now);
             ua.locations(call, targets, now);
             call

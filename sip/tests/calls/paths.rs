@@ -68,11 +68,7 @@ fn r011_flow_failed_goes_by_the_other_flow_at_once() {
     let target = net.target(bob);
     net.cut(bob, 3);
     let offer = sdp(&net.agents[alice].fingerprint, "offer");
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(100);
     incoming(&net.events(bob));
     assert_eq!(net.count(alice, "SIP/2.0 430"), 1);
@@ -84,11 +80,7 @@ fn r011_dead_super_node_is_passed_by_at_once() {
     let target = net.target(bob);
     net.kill(3);
     let offer = sdp(&net.agents[alice].fingerprint, "offer");
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(100);
     incoming(&net.events(bob));
     assert_eq!(net.count(alice, "SIP/2.0 503"), 1);
@@ -249,12 +241,7 @@ fn r054_no_device_reachable_asks_for_locations_and_ends_offline() {
     net.cut(bob, 3);
     net.cut(bob, 4);
     let offer = sdp(&net.agents[alice].fingerprint, "offer");
-    let call = net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-        call
-    });
+    let call = net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(1000);
     assert_eq!(net.events(alice), [Event::LocationsWanted { call }]);
     net.with(alice, |ua, now| ua.locations(call, vec![], now));
@@ -268,11 +255,7 @@ fn r054_look_up_that_never_ends_is_given_up() {
     net.cut(bob, 3);
     net.cut(bob, 4);
     let offer = sdp(&net.agents[alice].fingerprint, "offer");
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(10_000);
     assert_eq!(ended(&net.events(alice)), Some((EndReason::Offline, true)));
 }

@@ -6,10 +6,16 @@ use sip::{EndReason, Event, Input, Misbehaviour};
 use crate::authority::{Authority, WALL};
 use crate::network::{Fate, Network, ended, established, incoming, sdp};
 
-/// Calls bob while somebody changes what arrives at him; says the statuses that came back and what both heard.
-fn altered(change: impl Fn(&str) -> String + 'static) -> (Vec<u16>, Vec<Event>, Vec<Event>) {
+/// Two users, each with a super node of his own.
+fn two() -> (Network, usize, usize) {
     let mut net = Network::new(2);
     let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    (net, alice, bob)
+}
+
+/// Calls bob while somebody changes what arrives at him; says the statuses that came back and what both heard.
+fn altered(change: impl Fn(&str) -> String + 'static) -> (Vec<u16>, Vec<Event>, Vec<Event>) {
+    let (mut net, alice, bob) = two();
     net.middle = Some(Box::new(move |agent, message, bytes| {
         if agent == bob && message.method_text() == "INVITE" {
             return Fate::Become(change(&String::from_utf8_lossy(bytes)).into_bytes());
@@ -33,18 +39,15 @@ fn refused(change: impl Fn(&str) -> String + 'static, status: u16, reason: EndRe
     let (statuses, alice, bob) = altered(change);
     assert_eq!(statuses, [status]);
     assert_eq!(ended(&alice), Some((reason, true)));
-    let only_bad = |event: &Event| {
-        matches!(
-            event,
-            Event::Misbehaved {
-                how: Misbehaviour::BadIdentity,
-                ..
-            }
-        )
-    };
+    only_a_bad_identity(&bob);
+}
+
+/// Whoever saw these events heard nothing of a call.
+fn only_a_bad_identity(heard: &[Event]) {
+    let how = Misbehaviour::BadIdentity;
     assert!(
-        bob.iter().all(only_bad) && bob.len() == 1,
-        "bob hears nothing of the call: {bob:?}"
+        matches!(heard, [Event::Misbehaved { how: seen, .. }] if *seen == how),
+        "{heard:?}"
     );
 }
 
@@ -101,8 +104,7 @@ fn a10_fingerprint_in_the_offer_added_or_removed() {
 
 #[test]
 fn a10_one_of_two_signed_fingerprints_removed() {
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     let second = format!("a=fingerprint:sha-256 {}", ["77"; 32].join(":"));
     let offer = sdp(&net.agents[alice].fingerprint, "offer") + &second + "\r\n";
     let blank = format!("a=x{}", " ".repeat(second.len() - 3));
@@ -115,19 +117,14 @@ fn a10_one_of_two_signed_fingerprints_removed() {
         }
     }));
     let target = net.target(bob);
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(300);
     assert_eq!(net.count(alice, "SIP/2.0 438"), 1);
 }
 
 #[test]
 fn a10_section_without_a_key_added() {
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     let whole = sdp(&net.agents[alice].fingerprint, "offer");
     // The fingerprint stands in the section, not above it.
     let line = format!("{}\r\n", header(&whole, "a=fingerprint"));
@@ -142,11 +139,7 @@ fn a10_section_without_a_key_added() {
         }
     }));
     let target = net.target(bob);
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:bob@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:bob@example.org", offer, vec![target]);
     net.run(300);
     assert_eq!(net.count(alice, "SIP/2.0 438"), 1);
 }
@@ -176,25 +169,16 @@ fn r117_caller_callee_or_call_changed_on_the_way() {
         EndReason::IdentityRefused,
     );
     let (_, _, bob) = altered(|text| text.replace(header(text, "Call-ID"), "Call-ID: another"));
-    let how = Misbehaviour::BadIdentity;
-    assert!(
-        matches!(bob[..], [Event::Misbehaved { how: seen, .. }] if seen == how),
-        "{bob:?}"
-    );
+    only_a_bad_identity(&bob);
 }
 
 #[test]
 fn a14_call_to_somebody_else_or_from_another_device_does_not_ring() {
     // The record of dave that the caller was given leads to bob.
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     let target = net.target(bob);
     let offer = sdp(&net.agents[alice].fingerprint, "offer");
-    net.with(alice, |ua, now| {
-        let call = ua.call("sip:dave@example.org", now);
-        ua.offer(call, offer, now);
-        ua.locations(call, vec![target], now);
-    });
+    net.call_at(alice, "sip:dave@example.org", offer, vec![target]);
     net.run(300);
     assert_eq!(net.count(alice, "SIP/2.0 438"), 1);
     assert_eq!(ended(&net.events(bob)), None);
@@ -234,17 +218,7 @@ fn a42_offer_within_a_call_by_somebody_else() {
     assert!(invite.contains("From: <sip:mallory@"));
     net.inject(bob, invite.clone().into_bytes());
     net.run(5);
-    let heard = net.events(bob);
-    assert!(
-        matches!(
-            heard[..],
-            [Event::Misbehaved {
-                how: Misbehaviour::BadIdentity,
-                ..
-            }]
-        ),
-        "{heard:?}"
-    );
+    only_a_bad_identity(&net.events(bob));
 }
 
 #[test]
@@ -320,8 +294,7 @@ fn a14_certificate_of_another_overlay_or_expired_or_revoked() {
 #[test]
 fn a14_stale_identity() {
     for (delay, status) in [(30_000, None), (61_500, Some("SIP/2.0 403"))] {
-        let mut net = Network::new(2);
-        let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+        let (mut net, alice, bob) = two();
         let target = net.target(bob);
         let offer = sdp(&net.agents[alice].fingerprint, "offer");
         let call = net.with(alice, |ua, now| {
@@ -351,8 +324,7 @@ fn a14_stale_identity() {
 
 #[test]
 fn a14_identity_serves_for_one_call_only() {
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     let call = net.call(alice, &[bob]);
     net.run(100);
     let invite = net.last_seen(bob, "INVITE");
@@ -362,23 +334,12 @@ fn a14_identity_serves_for_one_call_only() {
     // The call is forgotten, the token is still fresh, and everything else is as it was.
     net.inject(bob, invite);
     net.run(100);
-    let heard = net.events(bob);
-    assert!(
-        matches!(
-            heard[..],
-            [Event::Misbehaved {
-                how: Misbehaviour::BadIdentity,
-                ..
-            }]
-        ),
-        "{heard:?}"
-    );
+    only_a_bad_identity(&net.events(bob));
 }
 
 #[test]
 fn r117_fingerprint_changed_in_the_answer_is_refused_before_media() {
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     net.call(alice, &[bob]);
     net.run(100);
     let taken = incoming(&net.events(bob));
@@ -439,8 +400,7 @@ fn a53_display_name_is_signed_and_cleaned() {
 /// Every cut of the Identity, and flipped bits all along it, one at a time.
 #[test]
 fn a39_identity_cut_or_flipped_anywhere_is_refused() {
-    let mut net = Network::new(2);
-    let (alice, bob) = (net.join("alice", 1, &[1]), net.join("bob", 2, &[2]));
+    let (mut net, alice, bob) = two();
     net.middle = Some(Box::new(|_, _, _| Fate::Drop));
     net.call(alice, &[bob]);
     net.run(50);
