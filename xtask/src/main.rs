@@ -22,7 +22,9 @@ usage: cargo xtask <command>
   test [PART..]     run every check, or only the named parts:
                     fmt layers clippy unit web browser
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
-  bench call [-n N] how long a caller waits, beside JsSIP with Kamailio on this machine
+  bench call [-n N] [--trace]
+                    how long a caller waits, beside JsSIP with Kamailio on this machine;
+                    --trace shows step by step where the time goes
 ";
 
 fn main() -> ExitCode {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench call`: how long a caller waits, beside JsSIP with Kamailio on this machine in the same run.
 //!
-//! Both run in one Chromium, by turns; audio only, answered automatically, loopback. `call/call.mjs` takes the times.
+//! Both run in one Chromium, by turns; audio only, answered automatically, loopback. `call/call.mjs` takes the times,
+//! `call/trace.mjs` tells where they go.
 
 use super::{packages, size};
 use crate::{shell, tools, web, workspace};
@@ -14,9 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const SCRIPT: &str = include_str!("call/call.mjs");
+const SCRIPTS: [(&str, &str); 2] = [
+    ("call.mjs", include_str!("call/call.mjs")),
+    ("trace.mjs", include_str!("call/trace.mjs")),
+];
 const KAMAILIO: &str = include_str!("call/kamailio.cfg");
 const MODULES: &str = "/usr/lib/x86_64-linux-gnu/kamailio/modules/";
+const CALLS: u32 = 15;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is timed: the field of a sample and its name.
@@ -28,11 +33,18 @@ const TIMES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn call(arguments: &[&str]) -> Result<()> {
-    let calls: u32 = match arguments {
-        [] => 9,
-        ["-n", number] => number.parse().context("-n needs a number")?,
-        _ => bail!("bench call has only the option -n NUMBER"),
-    };
+    let (mut calls, mut trace) = (CALLS, false);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match (*word, words.clone().next()) {
+            ("--trace", _) => trace = true,
+            ("-n", Some(number)) => {
+                calls = number.parse().context("-n needs a number")?;
+                words.next();
+            }
+            _ => bail!("bench call has the options -n NUMBER and --trace"),
+        }
+    }
     tools::packages(&[
         (&["chromium", "google-chrome"], "chromium"),
         (&["kamailio"], "kamailio kamailio-websocket-modules"),
@@ -51,14 +63,15 @@ pub(crate) fn call(arguments: &[&str]) -> Result<()> {
     let chromium = shell::find("chromium").or_else(|| shell::find("google-chrome"));
     let config = json!({
         "modules": modules, "chromium": chromium.context("Chromium is gone")?, "calls": calls,
-        "pages": [pages[0], pages[1]], "jssip": jssip, "kamailio": url,
+        "pages": [pages[0], pages[1]], "jssip": jssip, "kamailio": url, "trace": trace,
     });
     shell::step(&format!("{calls} calls of each, by turns"));
-    let script = directory.join("call.mjs");
-    fs::write(&script, SCRIPT)?;
+    for (name, script) in SCRIPTS {
+        fs::write(directory.join(name), script)?;
+    }
     let samples = shell::read(
         Command::new("node")
-            .arg(&script)
+            .arg(directory.join(SCRIPTS[0].0))
             .arg(config.to_string())
             .stderr(Stdio::inherit()),
     )?;
@@ -72,37 +85,52 @@ pub(crate) fn call(arguments: &[&str]) -> Result<()> {
 }
 
 fn report(samples: &[Value], calls: u32) {
+    let title = format!("{calls} times, ms");
     println!(
-        "\n{:<24}{:>12}{:>12}{:>10}",
-        format!("median of {calls}, ms"),
-        "Partyline",
-        "JsSIP",
-        "ratio"
+        "\n{title:<24}{:>18}{:>18}{:>8}\n{:<24}{:>18}{:>18}",
+        "Partyline", "JsSIP", "ratio", "", "median (p90)", "median (p90)"
     );
     for (field, name) in TIMES {
         let of = |who: &str| {
             let times = samples.iter().filter(|sample| sample["who"] == who);
-            median(times.filter_map(|sample| sample[field].as_f64()).collect())
+            Times::new(times.filter_map(|sample| sample[field].as_f64()).collect())
         };
         let (ours, theirs) = (of("partyline"), of("jssip"));
-        println!(
-            "{name:<24}{ours:>12.0}{theirs:>12.0}{:>10.2}",
-            ours / theirs
-        );
+        let ratio = ours.median() / theirs.median();
+        let [ours, theirs] =
+            [ours, theirs].map(|one| format!("{:.0} ({:.0})", one.median(), one.p90()));
+        println!("{name:<24}{ours:>18}{theirs:>18}{ratio:>8.2}");
     }
     println!("\nmeasured by: cargo xtask bench call -n {calls}");
     println!(
-        "Partyline: three super nodes, caller and callee at two of them; {} with Kamailio, one server",
+        "Partyline: its own page, three super nodes, caller and callee at two of them; the name is typed into the field\n\
+         half a second before the click, and the page makes ready what it can while one types.\n\
+         {} with Kamailio: one server, bare pages.",
         packages::JSSIP
     );
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => values[length / 2],
-        length => f64::midpoint(values[length / 2 - 1], values[length / 2]),
+/// Measured times, in order.
+struct Times(Vec<f64>);
+
+impl Times {
+    fn new(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
+    fn median(&self) -> f64 {
+        match self.0.len() {
+            0 => f64::NAN,
+            length if length % 2 == 1 => self.0[length / 2],
+            length => f64::midpoint(self.0[length / 2 - 1], self.0[length / 2]),
+        }
+    }
+
+    /// What nine in ten stay within.
+    fn p90(&self) -> f64 {
+        let place = (self.0.len() * 9).div_ceil(10).max(1) - 1;
+        self.0.get(place).copied().unwrap_or(f64::NAN)
     }
 }
 
@@ -211,8 +239,16 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(Vec::new()).is_nan());
+        assert_eq!(Times::new(vec![3.0, 1.0, 2.0]).median(), 2.0);
+        assert_eq!(Times::new(vec![4.0, 1.0, 2.0, 3.0]).median(), 2.5);
+        assert!(Times::new(Vec::new()).median().is_nan());
+    }
+
+    #[test]
+    fn nine_in_ten_stay_within_p90() {
+        let ten = (1..=10).rev().map(f64::from).collect();
+        assert_eq!(Times::new(ten).p90(), 9.0);
+        assert_eq!(Times::new(vec![7.0]).p90(), 7.0);
+        assert!(Times::new(Vec::new()).p90().is_nan());
     }
 }

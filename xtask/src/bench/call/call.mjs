@@ -4,9 +4,11 @@
 //
 // Prints one line of JSON per sample: { who, load?, ringing?, answer?, media? }, all in milliseconds. The times of a
 // call start at the caller's click and are read from the caller's clock; the other side answers at once by itself.
+// With "trace": true it also tells the last call of each step by step, from both pages.
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { traceOf, tracer } from './trace.mjs';
 
 const config = JSON.parse(process.argv[2]);
 const puppeteer = createRequire(`${config.modules}/`)('puppeteer-core');
@@ -23,16 +25,20 @@ function instrument() {
     }
   };
   window.bench = {
-    /** Resolves at the first inbound RTP packet of any connection. */
+    /**
+     * When the first inbound RTP packet of any connection came. The browser renews its statistics every 50 ms, so
+     * they are read back from the last packet: one was sent every 20 ms.
+     */
     async media() {
       for (;;) {
         for (const peer of peers) {
           if (peer.connectionState === 'closed') continue;
-          for (const entry of (await peer.getStats()).values()) {
-            if (entry.type === 'inbound-rtp' && entry.kind === 'audio' && entry.packetsReceived > 0) return performance.now();
+          for (const { type, kind, packetsReceived, lastPacketReceivedTimestamp } of (await peer.getStats()).values()) {
+            if (type !== 'inbound-rtp' || kind !== 'audio' || !packetsReceived) continue;
+            return lastPacketReceivedTimestamp - performance.timeOrigin - (packetsReceived - 1) * 20;
           }
         }
-        await new Promise((done) => setTimeout(done, 3));
+        await new Promise((done) => setTimeout(done, 10));
       }
     },
     /** Forgets the connections of earlier calls. */
@@ -59,6 +65,7 @@ async function open(browser, address) {
   const context = await browser.createBrowserContext();
   await context.overridePermissions(new URL(address).origin, ['microphone']);
   const page = await context.newPage();
+  if (config.trace) await page.evaluateOnNewDocument(tracer);
   await page.evaluateOnNewDocument(instrument);
   await page.goto(address);
   return page;
@@ -95,7 +102,7 @@ const partyline = {
       const [ringing, answer, media] = await Promise.all([
         bench.when('call', 'ringing', 'connecting', 'in-call'), bench.when('call', 'connecting', 'in-call'), bench.media(),
       ]);
-      return { ringing: ringing - start, answer: answer - start, media: media - start };
+      return { start, ringing: ringing - start, answer: answer - start, media: media - start };
     }, target);
   },
   async end(caller, callee) {
@@ -130,7 +137,7 @@ const jssip = {
       const on = (event) => new Promise((done) => session.once(event, () => done(performance.now())));
       const [ringing, answer, media] = await Promise.all([on('progress'), on('accepted'), bench.media()]);
       window.session = session;
-      return { ringing: ringing - start, answer: answer - start, media: media - start };
+      return { start, ringing: ringing - start, answer: answer - start, media: media - start };
     }, `sip:${target}`);
   },
   async end(caller) {
@@ -165,9 +172,21 @@ const browser = await puppeteer.launch({
     '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling',
     '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding'],
 });
+/** One call, timed; the other side answers. */
+async function time({ phone, caller, callee, target }) {
+  await phone.answer(callee);
+  const { start, ...times } = await phone.call(caller, target);
+  const trace = config.trace && traceOf(...await Promise.all([caller, callee].map((page) => page.evaluate((at) => window.traced(at), start))));
+  await sleep(500);
+  await phone.end(caller, callee);
+  await sleep(300);
+  return { trace, times: { who: phone.name, ...times } };
+}
+
 try {
   const sides = [];
-  for (const [phone, addresses] of [[partyline, config.pages], [jssip, [`${theirs}/caller`, `${theirs}/callee`]]]) {
+  const phones = [[partyline, config.pages], [jssip, [`${theirs}/caller`, `${theirs}/callee`]]];
+  for (const [phone, addresses] of phones) {
     const [caller, callee] = await Promise.all(addresses.map((address) => open(browser, address)));
     await phone.prepare(caller);
     sides.push({ phone, caller, callee, target: await phone.prepare(callee) });
@@ -175,13 +194,10 @@ try {
   const say = (sample) => console.log(JSON.stringify(sample));
   // The first call of each side warms what is only loaded once, such as codecs, and does not count.
   for (let number = 0; number <= config.calls; number += 1) {
-    for (const { phone, caller, callee, target } of sides) {
-      await phone.answer(callee);
-      const times = await phone.call(caller, target);
-      if (number > 0) say({ who: phone.name, ...times });
-      await sleep(500);
-      await phone.end(caller, callee);
-      await sleep(300);
+    for (const side of sides) {
+      const { trace, times } = await time(side);
+      if (number > 0) say(times);
+      if (number === config.calls && trace) console.error(`\n${times.who}\n${trace}`);
     }
   }
   for (let number = 0; number <= config.calls; number += 1) {
