@@ -22,6 +22,8 @@ use crate::transaction::{Client, Kind, earlier};
 const HEDGE: Duration = Duration::from_millis(500);
 /// How long an INVITE that a super node took (100) waits for a response of the device itself.
 pub(super) const HEDGE_AFTER_TRYING: Duration = Duration::from_millis(2000);
+/// How long after the ringing an INVITE goes by a second path: not while a caller whose call is taken at once waits.
+const SECOND_PATH: Duration = Duration::from_millis(200);
 /// By how many paths one request may go.
 const MAXIMUM_ATTEMPTS: usize = 6;
 /// How long a request waits for a flow when there is none.
@@ -100,6 +102,8 @@ pub(super) struct Exchange {
     /// The attempts that had a provisional response, which alone may be cancelled.
     pub(super) proceeding: Vec<String>,
     pub(super) hedge: Option<Instant>,
+    /// A second path is taken although the first one has answered, then.
+    second: Option<Instant>,
     /// Waits for a flow, until then.
     pub(super) stalled: Option<Instant>,
     pub(super) waits_for_locations: bool,
@@ -121,7 +125,10 @@ struct Path {
 
 impl Exchange {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        earlier(earlier(self.hedge, self.stalled), self.pause)
+        earlier(
+            earlier(self.hedge, self.second),
+            earlier(self.stalled, self.pause),
+        )
     }
 }
 
@@ -150,6 +157,7 @@ impl UserAgent {
             open: Vec::new(),
             proceeding: Vec::new(),
             hedge: None,
+            second: None,
             stalled: None,
             waits_for_locations: false,
             asked: 0,
@@ -420,9 +428,17 @@ impl UserAgent {
         }
     }
 
-    /// Sends the request by one more path although the first has answered: then the answer finds its way even if a
+    /// Has the request sent by one more path although the first has answered: then the answer finds its way even if a
     /// super node dies while the phone rings.
-    pub(super) fn second_path(&mut self, id: ExchangeId, now: Instant) {
+    pub(super) fn plan_second_path(&mut self, id: ExchangeId, now: Instant) {
+        if let Some(exchange) = self.exchanges.get_mut(&id)
+            && exchange.tried.len() == 1
+        {
+            exchange.second.get_or_insert(now + SECOND_PATH);
+        }
+    }
+
+    fn second_path(&mut self, id: ExchangeId, now: Instant) {
         if let Some(exchange) = self.exchanges.get(&id)
             && exchange.tried.len() == 1
             && !exchange.done
@@ -449,11 +465,13 @@ impl UserAgent {
             .exchanges
             .keys_where(|_, one| is_due(one.poll_timeout()));
         for id in due {
-            let one = self.exchanges.get(&id);
+            let one = self.exchanges.get_mut(&id);
             let Some(one) = one.filter(|one| is_due(one.poll_timeout())) else {
                 continue;
             };
-            if one.stalled.is_some() {
+            if one.second.take_if(|at| *at <= now).is_some() {
+                self.second_path(id, now);
+            } else if one.stalled.is_some() {
                 self.give_up(id, now)
             } else if one.pause.is_some() {
                 self.ask_again(id, now)

@@ -174,7 +174,7 @@ impl UserAgent {
             return;
         }
         self.acknowledge_provisional(call, dialog, message, now);
-        self.second_path(id, now);
+        self.plan_second_path(id, now);
         let Some(found) = self.calls.get_mut(&call) else {
             return;
         };
