@@ -16,6 +16,8 @@ use crate::link::{Links, Message};
 pub(crate) struct Driver {
     peer: RefCell<Peer>,
     outputs: RefCell<VecDeque<Output>>,
+    /// Those of them that the page is told. It may take its time over them, so they come after all that leaves.
+    events: RefCell<VecDeque<Output>>,
     performing: Cell<bool>,
     closed: Cell<bool>,
     /// What the host was told last.
@@ -35,6 +37,7 @@ impl Driver {
         Self {
             peer: RefCell::new(peer),
             outputs: RefCell::default(),
+            events: RefCell::default(),
             performing: Cell::new(false),
             closed: Cell::new(false),
             due: Cell::new(None),
@@ -47,6 +50,7 @@ impl Driver {
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.outputs.borrow_mut().clear();
+        self.events.borrow_mut().clear();
         self.links.borrow_mut().close_all();
         self.host.close();
         self.host.wake(-1.0);
@@ -82,6 +86,7 @@ impl Driver {
         if !self.performing.replace(true) {
             loop {
                 let next = self.outputs.borrow_mut().pop_front();
+                let next = next.or_else(|| self.events.borrow_mut().pop_front());
                 let Some(output) = next else { break };
                 self.perform(output);
             }
@@ -101,10 +106,13 @@ impl Driver {
 
     fn collect(&self) {
         let mut peer = self.peer.borrow_mut();
-        let mut outputs = self.outputs.borrow_mut();
         while let Some(output) = peer.poll_output() {
+            let queue = match output {
+                Output::Event(_) => &self.events,
+                _ => &self.outputs,
+            };
             if !self.closed.get() {
-                outputs.push_back(output);
+                queue.borrow_mut().push_back(output);
             }
         }
     }
