@@ -126,16 +126,24 @@ octets!(Instance, 16);
 const URN: &str = "urn:uuid:";
 const GROUPS: [core::ops::Range<usize>; 5] = [0..4, 4..6, 6..8, 8..10, 10..16];
 
-impl fmt::Display for Instance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(URN)?;
+impl Instance {
+    /// Its text, `urn:uuid:...`.
+    #[must_use]
+    pub fn urn(&self) -> String {
+        let mut urn = String::from(URN);
         for group in GROUPS {
             if group.start > 0 {
-                f.write_str("-")?;
+                urn.push('-');
             }
-            write_hex(&self.0[group], f)?;
+            push_hex(&mut urn, &self.0[group]);
         }
-        Ok(())
+        urn
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.urn())
     }
 }
 

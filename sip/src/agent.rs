@@ -15,13 +15,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::{Job, NodeId, RevocationList, TrustAnchor};
-use machine::{Instant, Machine, Map, Outbox, Rng, WallClock};
+use credential::TrustAnchor;
+use machine::{Instant, Machine, Rng, WallClock};
 
-use crate::base64;
-use crate::identity::Replays;
-use crate::message::{Composer, Message, Method};
-use crate::uri::Uri;
+use crate::message::Message;
 
 mod call;
 mod client;
@@ -30,90 +27,43 @@ mod exchange;
 mod inside;
 mod interface;
 mod invitation;
+mod line;
 mod outgoing;
 mod proof;
+mod reply;
 mod server;
 mod trickle;
 
-use call::{Call, Phase};
-use client::ClientEntry;
-use exchange::{Exchange, ExchangeId};
+use call::{Call, NEVER, NO_ANSWER, Phase};
 pub use interface::{
     Account, CallId, Caller, Candidate, EndReason, Event, FlowId, Input, Misbehaviour, Output,
     Target,
 };
-use proof::Proof;
-use server::ServerEntry;
+use line::{Flow, Line, canonical};
+use reply::Reply;
 
 /// How many calls may be in progress.
 const MAXIMUM_CALLS: usize = 16;
 /// How many calls, also such as are over, are remembered.
 const MAXIMUM_REMEMBERED: usize = 128;
-/// The methods that this user agent understands.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";
-/// The extensions that this user agent understands.
-const SUPPORTED: &str = "100rel, trickle-ice";
 
 /// The SIP user agent of one signed-in user on one device.
 #[derive(Debug)]
 pub struct UserAgent {
-    account: Account,
-    /// The account's address of record in canonical form.
-    own: String,
-    anchor: TrustAnchor,
-    revocations: RevocationList,
-    wall: WallClock,
-    rng: Rng,
-    /// The host in this user agent's Via, which means nothing (RFC 7118, section 5).
-    sent_by: String,
-    flows: Vec<Flow>,
-    calls: Map<CallId, Call>,
+    line: Line,
+    /// In the order in which they began.
+    calls: Vec<Call>,
     last_call: u64,
-    exchanges: Map<ExchangeId, Exchange>,
-    last_exchange: u64,
-    clients: Map<String, ClientEntry>,
-    servers: Map<String, ServerEntry>,
-    proofs: Map<Job, Proof>,
-    last_job: u64,
-    replays: Replays,
-    outbox: Outbox<Output>,
-}
-
-#[derive(Debug)]
-struct Flow {
-    id: FlowId,
-    node: NodeId,
-    secure: bool,
 }
 
 impl UserAgent {
     /// A user agent that speaks for `account` and believes in `anchor`.
     #[must_use]
-    pub fn new(account: Account, anchor: TrustAnchor, wall: WallClock, mut rng: Rng) -> Self {
-        let mut sent_by = String::new();
-        for byte in rng.bytes::<6>() {
-            let _ = core::fmt::Write::write_fmt(&mut sent_by, format_args!("{byte:02x}"));
-        }
-        sent_by.push_str(".invalid");
+    pub fn new(account: Account, anchor: TrustAnchor, wall: WallClock, rng: Rng) -> Self {
         Self {
-            own: canonical(&account.uri),
-            account,
-            revocations: RevocationList::empty(anchor.overlay()),
-            anchor,
-            wall,
-            sent_by,
-            flows: Vec::new(),
-            calls: Map::new(),
+            line: Line::new(account, anchor, wall, rng),
+            calls: Vec::new(),
             last_call: 0,
-            exchanges: Map::new(),
-            last_exchange: 0,
-            clients: Map::new(),
-            servers: Map::new(),
-            proofs: Map::new(),
-            last_job: 0,
-            replays: Replays::new(rng.bytes()),
-            rng,
-            outbox: Outbox::default(),
         }
     }
 
@@ -123,223 +73,152 @@ impl UserAgent {
     /// comes first, so that microphone and look-up run side by side. A call beyond the limit ends at once with
     /// [`EndReason::Busy`].
     pub fn call(&mut self, peer: &str, now: Instant) -> CallId {
-        let id = self.new_call(true, None, canonical(peer));
-        if self.in_progress() > MAXIMUM_CALLS {
-            self.end(id, EndReason::Busy, false, now);
-        } else if let Some(call) = self.calls.get_mut(&id) {
-            call.deadline = Some(now + call::NO_ANSWER);
+        self.line.now = now;
+        let full = self.in_progress() >= MAXIMUM_CALLS;
+        let call_id = self.line.word();
+        let (call, line) = self.new_call(true, call_id, canonical(peer));
+        if full {
+            call.end(EndReason::Busy, false, line);
+        } else {
+            call.deadline = now + NO_ANSWER;
         }
-        id
+        call.id
+    }
+
+    /// Gives the SDP offer of an outgoing call. An offer with a section that has no fingerprint ends the call with
+    /// [`EndReason::NotAcceptable`].
+    pub fn offer(&mut self, call: CallId, sdp: String, now: Instant) {
+        self.with(call, now, |call, line| call.offer(sdp, line));
+    }
+
+    /// Gives the verified locations of the peer, for a new call, after [`Event::LocationsWanted`], or when more or newer
+    /// ones turn up: devices that don't ring yet are called too. None at all ends a call that isn't answered yet with
+    /// [`EndReason::Offline`].
+    pub fn locations(&mut self, call: CallId, targets: Vec<Target>, now: Instant) {
+        self.with(call, now, |call, line| call.locations(targets, line));
+    }
+
+    /// Tells the caller that this device rings (180).
+    pub fn ring(&mut self, call: CallId, now: Instant) {
+        self.with(call, now, Call::ring);
+    }
+
+    /// Answers an incoming call, or the peer's offer to renegotiate.
+    pub fn answer(&mut self, call: CallId, sdp: String, now: Instant) {
+        self.with(call, now, |call, line| call.answer(sdp, line));
+    }
+
+    /// Refuses the peer's offer to renegotiate (488); the call goes on as it was.
+    pub fn refuse_offer(&mut self, call: CallId, now: Instant) {
+        self.with(call, now, Call::refuse_offer);
+    }
+
+    /// Declines an incoming call for all devices of the user (603).
+    pub fn decline(&mut self, call: CallId, now: Instant) {
+        self.refuse_call(call, 603, EndReason::Declined, now);
+    }
+
+    /// Says that this user is in another call (486).
+    pub fn busy(&mut self, call: CallId, now: Instant) {
+        self.refuse_call(call, 486, EndReason::Busy, now);
+    }
+
+    /// Says that an incoming call can't be taken with the media that this device has (488).
+    pub fn not_acceptable(&mut self, call: CallId, now: Instant) {
+        self.refuse_call(call, 488, EndReason::NotAcceptable, now);
+    }
+
+    fn refuse_call(&mut self, call: CallId, status: u16, reason: EndReason, now: Instant) {
+        self.with(call, now, |call, line| {
+            call.refuse_call(status, reason, line);
+        });
     }
 
     /// Ends a call in any state: CANCEL, 603 or BYE as fits.
     pub fn hang_up(&mut self, call: CallId, now: Instant) {
-        let Some(found) = self.calls.get_mut(&call) else {
-            return;
-        };
-        match found.phase {
-            Phase::Preparing | Phase::Calling => {
-                self.cancel_legs(call, None, "SIP;cause=487;text=\"Request Terminated\"", now);
-                self.end(call, EndReason::Cancelled, false, now);
-            }
-            Phase::Verifying | Phase::Alerting => self.decline(call, now),
-            Phase::Answered => {
-                found.bye_waits = true;
-                self.end(call, EndReason::HungUp, false, now);
-            }
-            Phase::Established => {
-                self.bye(call, "", now);
-                self.end(call, EndReason::HungUp, false, now);
-            }
-            Phase::Over => {}
+        self.with(call, now, Call::hang_up);
+    }
+
+    /// Offers to renegotiate an established call (re-INVITE with a fresh Identity): ICE restart, camera. Ends with
+    /// [`Event::Renegotiated`] or [`Event::NotRenegotiated`]. One at a time: another before that is ignored.
+    pub fn renegotiate(&mut self, call: CallId, sdp: String, now: Instant) {
+        self.with(call, now, |call, line| call.renegotiate(sdp, line));
+    }
+
+    /// Sends a local candidate to the peer, as soon as a dialog allows.
+    pub fn candidate(&mut self, call: CallId, candidate: Candidate, now: Instant) {
+        self.with(call, now, |call, line| call.candidate(candidate, line));
+    }
+
+    /// Says that no more local candidates come in this generation.
+    pub fn end_of_candidates(&mut self, call: CallId, now: Instant) {
+        self.with(call, now, Call::end_of_candidates);
+    }
+
+    /// Does something with a call, if it is known.
+    fn with(&mut self, id: CallId, now: Instant, act: impl FnOnce(&mut Call, &mut Line)) {
+        self.line.now = now;
+        if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
+            act(call, &mut self.line);
         }
     }
 
-    /// Makes a call with a new Call-ID, or one that came.
-    fn new_call(&mut self, outgoing: bool, call_id: Option<String>, peer: String) -> CallId {
-        self.last_call += 1;
-        let id = CallId(self.last_call);
-        let call_id = call_id.unwrap_or_else(|| self.word());
-        let tag = self.word();
-        self.calls
-            .insert(id, Call::new(outgoing, call_id, tag, peer));
-        if self.calls.len() > MAXIMUM_REMEMBERED {
-            let over = self
-                .calls
-                .iter()
-                .find(|(_, call)| call.phase == Phase::Over);
-            if let Some(oldest) = over.map(|(id, _)| *id) {
-                self.forget(oldest);
-            }
+    fn new_call(
+        &mut self,
+        outgoing: bool,
+        call_id: String,
+        peer: String,
+    ) -> (&mut Call, &mut Line) {
+        if self.calls.len() >= MAXIMUM_REMEMBERED
+            && let Some(oldest) = self.calls.iter().position(|call| call.phase == Phase::Over)
+        {
+            self.calls.remove(oldest);
         }
-        id
+        self.last_call += 1;
+        let names = [call_id, self.line.word(), peer];
+        let call = Call::new(CallId(self.last_call), outgoing, names);
+        (self.calls.push_mut(call), &mut self.line)
     }
 
     fn in_progress(&self) -> usize {
-        let calls = self.calls.values();
+        let calls = self.calls.iter();
         calls.filter(|call| call.phase != Phase::Over).count()
     }
 
-    /// Tells the end of a call, once, and lets what is under way run out.
-    fn end(&mut self, id: CallId, reason: EndReason, remote: bool, now: Instant) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        if call.phase == Phase::Over {
-            return;
-        }
-        let told = call.phase != Phase::Verifying;
-        call.phase = Phase::Over;
-        call.deadline = None;
-        call.renegotiation = None;
-        call.verification = None;
-        call.forget = Some(now + call::LINGER);
-        if told {
-            self.outbox.push(Output::Event(Event::Ended {
-                call: id,
-                reason,
-                remote,
-            }));
-        }
-    }
-
-    fn forget(&mut self, id: CallId) {
-        self.calls.remove(&id);
-        self.forget_exchanges(id);
-        self.servers.retain(|_, entry| entry.call() != Some(id));
-        self.proofs.retain(|_, proof| proof.call() != id);
-    }
-
-    /// The Contact of this user agent: its GRUU and the super nodes by which it can be reached now.
-    fn contact(&self) -> String {
-        let mut contact = String::from("<");
-        contact.push_str(&self.own);
-        contact.push_str(";gr=");
-        let instance = self.account.instance;
-        let _ = core::fmt::Write::write_fmt(&mut contact, format_args!("{instance}>"));
-        for (at, flow) in self.flows.iter().enumerate() {
-            contact.push_str(if at == 0 { ";sn=\"" } else { "." });
-            let _ = core::fmt::Write::write_fmt(&mut contact, format_args!("{}", flow.node));
-        }
-        if !self.flows.is_empty() {
-            contact.push('"');
-        }
-        contact
-    }
-
-    /// Begins a request of a call: what every request has but Via and Route.
-    fn request(&self, call: &Call, method: Method, cseq: u32, target: &str, tag: &str) -> Composer {
-        let mut from = String::new();
-        if let Some(name) = &self.account.name {
-            from.push_str(&crate::header::quote(name));
-            from.push(' ');
-        }
-        for part in ["<", &self.own, ">;tag=", &call.local_tag] {
-            from.push_str(part);
-        }
-        let mut to = String::new();
-        for part in ["<", &call.peer, ">"] {
-            to.push_str(part);
-        }
-        if !tag.is_empty() {
-            to.push_str(";tag=");
-            to.push_str(tag);
-        }
-        let mut sequence = String::new();
-        let _ =
-            core::fmt::Write::write_fmt(&mut sequence, format_args!("{cseq} {}", method.as_str()));
-        Composer::request(method.as_str(), target)
-            .header("Max-Forwards", "70")
-            .header("From", &from)
-            .header("To", &to)
-            .header("Call-ID", &call.call_id)
-            .header("CSeq", &sequence)
-    }
-
-    /// A random word: a tag, a Call-ID, what follows the cookie in a branch.
-    fn word(&mut self) -> String {
-        let mut word = String::new();
-        base64::write_url(&self.rng.bytes::<12>(), &mut word);
-        word
-    }
-
-    fn branch(&mut self) -> String {
-        let mut branch = String::from("z9hG4bK");
-        branch.push_str(&self.word());
-        branch
-    }
-
-    fn receive(&mut self, flow: FlowId, bytes: Vec<u8>, now: Instant) {
-        if !self.flows.iter().any(|one| one.id == flow) {
+    fn receive(&mut self, flow: FlowId, bytes: Vec<u8>) {
+        if self.line.flow(flow).is_none() {
             return;
         }
         let misbehaved = match Message::parse(bytes) {
-            Ok(message) if message.is_request() => self.receive_request(flow, message, now),
+            Ok(message) if message.is_request() => self.receive_request(flow, &message),
             Ok(message) => {
-                (!self.receive_response(&message, now)).then_some(Misbehaviour::StrayResponse)
+                (!self.receive_response(&message)).then_some(Misbehaviour::StrayResponse)
             }
             Err(malformed) => {
                 if let Some(request) = malformed.request {
-                    let mut sentence = String::new();
-                    let _ = core::fmt::Write::write_fmt(
-                        &mut sentence,
-                        format_args!("{}", malformed.flaw),
-                    );
-                    let reply = call::Reply::new(malformed.flaw.status()).warning(&sentence);
+                    let reply = Reply::warning(malformed.flaw.status(), &malformed.flaw.text());
                     self.answer_once(flow, &request, &reply);
                 }
                 Some(Misbehaviour::Malformed)
             }
         };
         if let Some(how) = misbehaved {
-            self.outbox
-                .push(Output::Event(Event::Misbehaved { flow, how }));
+            self.line.tell(Event::Misbehaved { flow, how });
         }
     }
 
-    fn call_timeouts(&mut self, now: Instant) {
-        let due = self
-            .calls
-            .keys_where(|_, call| call.poll_timeout().is_some_and(|at| at <= now));
-        for id in due {
-            self.call_timeout(id, now);
-        }
-    }
-
-    fn call_timeout(&mut self, id: CallId, now: Instant) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
+    /// A response came in. False if it belongs to nothing.
+    fn receive_response(&mut self, message: &Message) -> bool {
+        // More than one Via: it was never meant for this user agent (RFC 3261, section 8.1.3.3).
+        let mut vias = message.list(crate::message::Name::Via);
+        let (Some(status), Some(via), (Some(_), None)) =
+            (message.status(), message.via(), (vias.next(), vias.next()))
+        else {
+            return false;
         };
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(call.forget) {
-            self.forget(id);
-            return;
-        }
-        let (look_up, refresh) = (passed(call.look_up), passed(call.refresh));
-        if look_up {
-            self.locations(id, Vec::new(), now);
-        }
-        if refresh {
-            self.refresh(id, now);
-        }
-        self.invitation_timeout(id, now);
-        self.glare_timeout(id, now);
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        if passed(call.deadline) {
-            call.deadline = None;
-            match call.phase {
-                Phase::Preparing | Phase::Calling => {
-                    self.cancel_legs(id, None, "SIP;cause=408;text=\"Request Timeout\"", now);
-                    self.end(id, EndReason::NoAnswer, false, now);
-                }
-                Phase::Verifying | Phase::Alerting => {
-                    self.refuse(id, &call::Reply::new(480), EndReason::NoAnswer, false, now);
-                }
-                Phase::Answered | Phase::Established | Phase::Over => {}
-            }
-        }
+        let (branch, line) = (via.branch().unwrap_or(""), &mut self.line);
+        let mut calls = self.calls.iter_mut();
+        calls.any(|call| call.receive_response(branch, status, message, line))
     }
 }
 
@@ -348,59 +227,63 @@ impl Machine for UserAgent {
     type Output = Output;
 
     fn handle_input(&mut self, input: Input, now: Instant) {
+        let line = &mut self.line;
+        line.now = now;
         match input {
             Input::FlowUp {
-                flow,
+                flow: id,
                 super_node: node,
                 secure,
             } => {
-                self.flows.retain(|one| one.id != flow);
-                self.flows.push(Flow {
-                    id: flow,
-                    node,
-                    secure,
-                });
-                self.flows_changed(now);
-                self.respond_again();
-                self.resume(now);
+                line.flows.retain(|one| one.id != id);
+                line.flows.push(Flow { id, node, secure });
+                for call in &mut self.calls {
+                    call.flows_changed(line);
+                    call.respond_again(line);
+                    call.resume(line);
+                }
             }
             Input::FlowDown { flow } => {
-                self.flows.retain(|one| one.id != flow);
-                self.flows_changed(now);
-                self.fail_flow(flow, now);
+                line.flows.retain(|one| one.id != flow);
+                for call in &mut self.calls {
+                    call.flows_changed(line);
+                    call.fail_flow(flow, line);
+                }
             }
-            Input::Received { flow, message } => self.receive(flow, message, now),
-            Input::Signed(signed) => self.signed(signed, now),
-            Input::Verified(verified) => self.verified(verified, now),
-            Input::Revocations(list) => self.revocations = list,
+            Input::Received { flow, message } => self.receive(flow, message),
+            Input::Signed(signed) => {
+                for call in &mut self.calls {
+                    call.signed(&signed, line);
+                }
+            }
+            Input::Verified(verified) => {
+                for call in &mut self.calls {
+                    call.verified(&verified, line);
+                }
+            }
+            Input::Revocations(list) => line.revocations = list,
             Input::Renewed(account) => {
-                self.own = canonical(&account.uri);
-                self.account = account;
+                line.own = canonical(&account.uri);
+                line.account = account;
             }
-            Input::Clock(wall) => self.wall = wall,
+            Input::Clock(wall) => line.wall = wall,
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.exchange_timeouts(now);
-        self.server_timeouts(now);
-        self.call_timeouts(now);
+        self.line.now = now;
+        self.calls.retain(|call| call.forget > now);
+        for call in &mut self.calls {
+            call.timeouts(&mut self.line);
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop()
+        self.line.outbox.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let calls = self.calls.values().filter_map(Call::poll_timeout);
-        let exchanges = self.exchanges.values().filter_map(Exchange::poll_timeout);
-        let clients = self.clients.values().filter_map(ClientEntry::poll_timeout);
-        let servers = self.servers.values().filter_map(ServerEntry::poll_timeout);
-        calls.chain(exchanges).chain(clients).chain(servers).min()
+        let next = self.calls.iter().map(Call::poll_timeout);
+        next.min().filter(|next| *next < NEVER)
     }
-}
-
-/// The canonical form of a user's URI; a text that is none stays, and matches nobody.
-fn canonical(uri: &str) -> String {
-    Uri::read(uri).map_or_else(|_| uri.into(), |uri| uri.address_of_record())
 }

@@ -23,6 +23,11 @@ impl Message {
         CSeq::read(self.field(Name::CSeq)?)
     }
 
+    /// The CSeq's number.
+    pub(crate) fn number(&self) -> u32 {
+        self.cseq().map_or(0, |cseq| cseq.number)
+    }
+
     /// The From.
     #[must_use]
     pub fn from(&self) -> Option<Address<'_>> {
@@ -67,12 +72,19 @@ impl Message {
         self.is_request() && self.method() == method
     }
 
+    /// What stands before the parameters of a field.
+    pub(crate) fn main(&self, name: Name) -> &str {
+        let value = self.field(name).unwrap_or("");
+        trim(value.split(';').next().unwrap_or(""))
+    }
+
     /// Says whether the body is of that media type.
     #[must_use]
     pub fn has_body_of(&self, media_type: &str) -> bool {
-        let declared = self.field(Name::ContentType).unwrap_or("");
-        let declared = trim(declared.split(';').next().unwrap_or(""));
-        !self.body().is_empty() && declared.eq_ignore_ascii_case(media_type)
+        !self.body().is_empty()
+            && self
+                .main(Name::ContentType)
+                .eq_ignore_ascii_case(media_type)
     }
 }
 

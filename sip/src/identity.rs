@@ -18,6 +18,7 @@ use credential::{Certificate, Check, Refusal, RevocationList, Signature, TrustAn
 use crate::base64;
 use crate::message::{Message, Name};
 use crate::sdp::{self, Description, Fingerprint};
+use crate::text::{digits, fill, filled};
 use crate::uri::Uri;
 
 mod json;
@@ -90,43 +91,47 @@ pub(crate) struct Presented {
 
 /// The name of a token: the Call-ID it serves for, and a number that makes it unique.
 pub(crate) fn request_name(call_id: &str, number: u64) -> String {
-    let mut name = String::from(call_id);
-    let _ = core::fmt::Write::write_fmt(&mut name, format_args!("/{number}"));
-    name
+    filled("%/%", &[call_id, &digits(number)])
 }
 
 /// Writes what is to be signed.
 pub(crate) fn signing_input(claims: &Claims, certificate: &[u8]) -> String {
     let mut encoded = String::new();
     base64::write_plain(certificate, &mut encoded);
-    let mut header = String::from(r#"{"alg":"ES256","typ":"passport","x5c":[""#);
-    header.push_str(&encoded);
-    header.push_str("\"]}");
+    let header = filled(
+        r#"{"alg":"ES256","typ":"passport","x5c":["%"]}"#,
+        &[&encoded],
+    );
 
-    let mut payload = String::from(r#"{"dest":{"uri":["#);
-    json::write(&claims.dest, &mut payload);
-    let _ = core::fmt::Write::write_fmt(&mut payload, format_args!("]}},\"iat\":{}", claims.iat));
-    payload.push_str(",\"jti\":");
-    json::write(&claims.request, &mut payload);
-    payload.push_str(",\"mky\":[");
-    for (at, one) in claims.fingerprints.iter().enumerate() {
-        payload.push_str(if at == 0 { "{\"alg\":" } else { ",{\"alg\":" });
-        json::write(&one.algorithm, &mut payload);
-        payload.push_str(",\"dig\":");
-        json::write(&one.plain_digits(), &mut payload);
-        payload.push('}');
+    let mut payload = filled(
+        r#"{"dest":{"uri":["%"]},"iat":%,"jti":"%","mky":["#,
+        &[
+            &json::escaped(&claims.dest),
+            &digits(claims.iat),
+            &json::escaped(&claims.request),
+        ],
+    );
+    let mut comma = "";
+    for one in &claims.fingerprints {
+        let values = [comma, &one.algorithm, &one.plain_digits()];
+        fill(&mut payload, r#"%{"alg":"%","dig":"%"}"#, &values);
+        comma = ",";
     }
-    payload.push_str("],\"orig\":{\"uri\":");
-    json::write(&claims.orig, &mut payload);
-    payload.push('}');
+    fill(
+        &mut payload,
+        r#"],"orig":{"uri":"%"}"#,
+        &[&json::escaped(&claims.orig)],
+    );
     if let Some(name) = &claims.name {
-        payload.push_str(",\"rcd\":{\"nam\":");
-        json::write(name, &mut payload);
-        payload.push('}');
+        fill(
+            &mut payload,
+            r#","rcd":{"nam":"%"}"#,
+            &[&json::escaped(name)],
+        );
     }
     payload.push('}');
 
-    let mut input = String::with_capacity((header.len() + payload.len()) / 3 * 4 + 8);
+    let mut input = String::new();
     base64::write_url(header.as_bytes(), &mut input);
     input.push('.');
     base64::write_url(payload.as_bytes(), &mut input);
@@ -143,10 +148,7 @@ pub(crate) fn write(input: &str, signature: &Signature, orig: &str) -> String {
 }
 
 fn parameters(orig: &str) -> String {
-    let mut text = String::from(";info=<");
-    text.push_str(orig);
-    text.push_str(">;alg=ES256");
-    text
+    filled(";info=<%>;alg=ES256", &[orig])
 }
 
 /// Reads a header's value, without judging what it claims.
@@ -223,7 +225,7 @@ impl Presented {
     /// date, certificate. `wall` is in milliseconds.
     pub(crate) fn check(
         request: &Message,
-        description: &Description,
+        description: &Description<'_>,
         anchor: &TrustAnchor,
         revocations: &RevocationList,
         wall: u64,

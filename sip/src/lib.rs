@@ -19,6 +19,7 @@ mod agent;
 mod base64;
 mod identity;
 mod siphash;
+mod text;
 mod transaction;
 mod uri;
 

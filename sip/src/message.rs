@@ -29,7 +29,7 @@ mod name;
 mod parse;
 mod rewrite;
 
-pub use compose::{Composer, Template};
+pub use compose::Composer;
 pub use flaw::{Flaw, Malformed};
 pub use name::{Method, Name};
 pub(crate) use parse::decimal;
@@ -176,6 +176,12 @@ impl Message {
             .map(|field| (self.slice(field.text), self.slice(field.value)))
     }
 
+    /// All fields in order: name, whole line with its end.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (Name, &str)> {
+        let fields = self.fields.iter();
+        fields.map(|field| (field.name, self.slice(field.line)))
+    }
+
     /// The elements of a header that is a comma-separated list, over all its lines.
     #[must_use]
     pub fn list(&self, name: Name) -> List<'_> {
@@ -196,6 +202,11 @@ impl Message {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.buffer[self.body..]
+    }
+
+    /// The body as text; nothing if it is none.
+    pub(crate) fn text(&self) -> &str {
+        core::str::from_utf8(self.body()).unwrap_or("")
     }
 
     fn slice(&self, span: Span) -> &str {

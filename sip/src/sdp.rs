@@ -2,7 +2,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt;
+
+use crate::text::hex;
 
 /// The media type of a description.
 pub const MEDIA_TYPE: &str = "application/sdp";
@@ -48,10 +50,17 @@ impl Fingerprint {
     #[must_use]
     pub fn plain_digits(&self) -> String {
         let mut digits = String::with_capacity(self.digest.len() * 2);
-        for byte in &self.digest {
-            let _ = write!(digits, "{byte:02X}");
-        }
+        hex(&mut digits, &self.digest, "");
         digits
+    }
+
+    /// The attribute's value, `sha-256 AB:CD:..`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.algorithm.clone();
+        text.push(' ');
+        hex(&mut text, &self.digest, ":");
+        text
     }
 
     fn new(algorithm: &str, digest: Vec<u8>) -> Option<Self> {
@@ -65,11 +74,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.algorithm)?;
-        for (at, byte) in self.digest.iter().enumerate() {
-            write!(f, "{}{byte:02X}", if at == 0 { ' ' } else { ':' })?;
-        }
-        Ok(())
+        f.write_str(&self.text())
     }
 }
 
@@ -80,34 +85,32 @@ fn byte(digits: &str) -> Option<u8> {
 
 /// What a description, or one section of it, says about keys and ICE.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Section {
+pub struct Section<'a> {
     /// The media kind (`audio`); empty for the session's own part.
-    pub kind: String,
-    /// The section's line behind `m=`.
-    pub line: String,
+    pub kind: &'a str,
     /// Switched off: port 0 and not `bundle-only`.
     pub rejected: bool,
     /// `a=mid`.
-    pub mid: String,
+    pub mid: &'a str,
     /// `a=ice-ufrag`.
-    pub ufrag: String,
+    pub ufrag: &'a str,
     /// `a=ice-pwd`.
-    pub password: String,
+    pub password: &'a str,
     /// All `a=fingerprint`.
     pub fingerprints: Vec<Fingerprint>,
     /// All `a=candidate`, from the word `candidate` on.
-    pub candidates: Vec<String>,
+    pub candidates: Vec<&'a str>,
     /// `a=end-of-candidates`.
     pub complete: bool,
 }
 
 /// A description or a fragment of one (RFC 8840).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Description {
+pub struct Description<'a> {
     /// What stands before the first media section.
-    pub session: Section,
+    pub session: Section<'a>,
     /// The media sections.
-    pub media: Vec<Section>,
+    pub media: Vec<Section<'a>>,
 }
 
 /// Why a description can't be used.
@@ -123,12 +126,12 @@ pub enum SdpError {
     ForeignFingerprint,
 }
 
-impl Description {
+impl<'a> Description<'a> {
     /// Reads a whole description.
     ///
     /// # Errors
     /// The text is not SDP, or too large.
-    pub fn read(text: &str) -> Result<Self, SdpError> {
+    pub fn read(text: &'a str) -> Result<Self, SdpError> {
         if !text.starts_with("v=0\r\n") && !text.starts_with("v=0\n") {
             return Err(SdpError::Syntax);
         }
@@ -139,7 +142,7 @@ impl Description {
     ///
     /// # Errors
     /// The text is not SDP, or too large.
-    pub fn read_fragment(text: &str) -> Result<Self, SdpError> {
+    pub fn read_fragment(text: &'a str) -> Result<Self, SdpError> {
         if text.len() > MAXIMUM {
             return Err(SdpError::TooLarge);
         }
@@ -195,7 +198,7 @@ impl Description {
             .iter()
             .filter(|section| !section.rejected)
             .peekable();
-        let keyed = |section: &Section| {
+        let keyed = |section: &Section<'_>| {
             !section.fingerprints.is_empty() || !self.session.fingerprints.is_empty()
         };
         if used.peek().is_none() || !used.all(keyed) {
@@ -205,18 +208,18 @@ impl Description {
     }
 }
 
-impl Section {
-    fn attribute(&mut self, text: &str) -> Result<(), SdpError> {
+impl<'a> Section<'a> {
+    fn attribute(&mut self, text: &'a str) -> Result<(), SdpError> {
         let (name, value) = text.split_once(':').unwrap_or((text, ""));
         match name {
             "fingerprint" => {
                 let fingerprint = Fingerprint::read(value).ok_or(SdpError::Syntax)?;
                 self.fingerprints.push(fingerprint);
             }
-            "ice-ufrag" => self.ufrag = value.into(),
-            "ice-pwd" => self.password = value.into(),
-            "mid" => self.mid = value.into(),
-            "candidate" => self.candidates.push(text.into()),
+            "ice-ufrag" => self.ufrag = value,
+            "ice-pwd" => self.password = value,
+            "mid" => self.mid = value,
+            "candidate" => self.candidates.push(text),
             "end-of-candidates" => self.complete = true,
             "bundle-only" => self.rejected = false,
             _ if name.eq_ignore_ascii_case("fingerprint") => return Err(SdpError::Syntax),
@@ -231,7 +234,7 @@ pub(crate) fn sort(fingerprints: &mut [Fingerprint]) {
     machine::sort_by_key(fingerprints, Fingerprint::clone);
 }
 
-fn media(line: &str) -> Result<Section, SdpError> {
+fn media(line: &str) -> Result<Section<'_>, SdpError> {
     let mut words = line.split(' ');
     let (kind, port) = (words.next(), words.next());
     let (Some(kind), Some(port), Some(_), Some(_)) = (kind, port, words.next(), words.next())
@@ -241,8 +244,7 @@ fn media(line: &str) -> Result<Section, SdpError> {
     let port = port.split('/').next().unwrap_or("");
     let port: u16 = port.parse().map_err(|_| SdpError::Syntax)?;
     Ok(Section {
-        kind: kind.into(),
-        line: line.into(),
+        kind,
         rejected: port == 0,
         ..Section::default()
     })
@@ -260,8 +262,8 @@ mod tests {
         Fingerprint::read(&format!("sha-256 {digits}")).unwrap()
     }
 
-    fn read(parts: &[&str]) -> Result<Description, SdpError> {
-        Description::read(&format!("v=0\r\ns=-\r\n{}\r\n", parts.join("\r\n")))
+    fn text(parts: &[&str]) -> String {
+        format!("v=0\r\ns=-\r\n{}\r\n", parts.join("\r\n"))
     }
 
     const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111";
@@ -296,7 +298,7 @@ mod tests {
         let a = format!("a=fingerprint:sha-256 {A}");
         let b = format!("a=fingerprint:sha-256 {B}");
         let allowed = [print(A)];
-        let check = |parts: &[&str]| read(parts).unwrap().check(&allowed);
+        let check = |parts: &[&str]| Description::read(&text(parts)).unwrap().check(&allowed);
         assert_eq!(check(&[&a, AUDIO, VIDEO]), Ok(()));
         assert_eq!(check(&[AUDIO, &a, VIDEO, &a]), Ok(()));
         assert_eq!(check(&[AUDIO, &a, VIDEO]), Err(SdpError::NoFingerprint));
@@ -346,19 +348,16 @@ mod tests {
 
     #[test]
     fn ice_attributes_by_section() {
-        let one = read(&[
+        let text = text(&[
             "a=ice-ufrag:u",
             "a=ice-pwd:p",
             AUDIO,
             "a=mid:0",
             "a=candidate:1 1 udp 1 1.2.3.4 5 typ host",
             "a=end-of-candidates",
-        ])
-        .unwrap();
-        assert_eq!(
-            (one.session.ufrag.as_str(), one.session.password.as_str()),
-            ("u", "p")
-        );
+        ]);
+        let one = Description::read(&text).unwrap();
+        assert_eq!((one.session.ufrag, one.session.password), ("u", "p"));
         assert_eq!(
             one.media[0].candidates,
             ["candidate:1 1 udp 1 1.2.3.4 5 typ host"]

@@ -36,14 +36,15 @@ pub(crate) enum Due {
     Over,
 }
 
+/// When a message is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Repeat {
-    at: Instant,
+pub(crate) struct Repeat {
+    pub(crate) at: Instant,
     interval: Duration,
 }
 
 impl Repeat {
-    fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             at: now + T1,
             interval: T1,
@@ -51,7 +52,7 @@ impl Repeat {
     }
 
     /// Doubles the interval, up to a limit.
-    fn advance(&mut self, limit: Duration, now: Instant) {
+    pub(crate) fn advance(&mut self, limit: Duration, now: Instant) {
         self.interval = (self.interval * 2).min(limit);
         self.at = now + self.interval;
     }
@@ -98,7 +99,7 @@ impl Client {
     }
 
     pub(crate) fn receive(&mut self, status: u16, now: Instant) -> Received {
-        let waiting = matches!(self.state, ClientState::Trying | ClientState::Proceeding);
+        let waiting = self.is_open();
         let (mut pass, mut acknowledge) = (waiting, false);
         match (self.kind, status) {
             (_, ..200) => {
@@ -133,6 +134,16 @@ impl Client {
         Received { pass, acknowledge }
     }
 
+    /// Whether no final response has come yet.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, ClientState::Trying | ClientState::Proceeding)
+    }
+
+    /// Whether the last response is a provisional one.
+    pub(crate) fn is_proceeding(&self) -> bool {
+        self.state == ClientState::Proceeding
+    }
+
     fn proceed(&mut self) {
         self.state = ClientState::Proceeding;
         match self.kind {
@@ -162,7 +173,7 @@ impl Client {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Due> {
         if self.end.is_some_and(|end| end <= now) {
-            let waiting = matches!(self.state, ClientState::Trying | ClientState::Proceeding);
+            let waiting = self.is_open();
             return Some(if waiting { Due::TimedOut } else { Due::Over });
         }
         let repeat = self.repeat.as_mut().filter(|repeat| repeat.at <= now)?;

@@ -2,28 +2,34 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use credential::Job;
 use machine::Instant;
 
 use super::dialog::Dialog;
-use super::exchange::ExchangeId;
-use super::{Candidate, EndReason, Target};
-use crate::identity::Presented;
-use crate::message::Message;
-use crate::transaction::T1;
+use super::exchange::Exchange;
+use super::invitation::Invitation;
+use super::line::Line;
+use super::outgoing::Leg;
+use super::proof::Verification;
+use super::reply::Reply;
+use super::server::Arrival;
+use super::{CallId, Candidate, EndReason, Event, Target};
 
 /// How long an outgoing call waits for somebody to answer.
 pub(super) const NO_ANSWER: Duration = Duration::from_secs(60);
 /// How long an incoming call rings if nobody stops it; longer than any caller waits.
 pub(super) const RING_LIMIT: Duration = Duration::from_secs(70);
 /// How long a call that is over is remembered, for copies of its messages.
-pub(super) const LINGER: Duration = Duration::from_secs(40);
+const LINGER: Duration = Duration::from_secs(40);
 /// How long changes of the super nodes are gathered before the peers are told.
 pub(super) const SETTLE: Duration = Duration::from_millis(500);
 /// How long a look-up asked for may take.
 pub(super) const LOOK_UP: Duration = Duration::from_secs(8);
+/// A deadline that never comes.
+pub(super) const NEVER: Instant = Instant::new(Duration::MAX);
 
-/// Where a call stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a call stands. A call is unanswered before [`Answered`](Self::Answered).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Outgoing: offer, signature or locations are awaited.
     Preparing,
@@ -41,9 +47,10 @@ pub(super) enum Phase {
     Over,
 }
 
-/// A call of this user agent.
+/// A call of this user agent, with everything that is under way for it.
 #[derive(Debug)]
 pub(super) struct Call {
+    pub(super) id: CallId,
     pub(super) outgoing: bool,
     pub(super) phase: Phase,
     pub(super) call_id: String,
@@ -52,104 +59,35 @@ pub(super) struct Call {
     pub(super) peer: String,
     /// The description of this side that is in force or offered.
     pub(super) description: String,
-    /// The Identity of the first offer.
-    pub(super) identity: Option<String>,
-    pub(super) targets: Option<Vec<Target>>,
+    /// The Identity of the first offer, empty before it is signed.
+    pub(super) identity: String,
+    pub(super) targets: Vec<Target>,
     pub(super) legs: Vec<Leg>,
     pub(super) dialogs: Vec<Dialog>,
     /// The dialog of the call: the one answered, or the caller's.
     pub(super) current: Option<usize>,
+    /// The requests of this side.
+    pub(super) exchanges: Vec<Exchange>,
+    /// The INVITEs of the other.
+    pub(super) arrivals: Vec<Arrival>,
     pub(super) invitation: Option<Invitation>,
+    /// The Identity that is being signed.
+    pub(super) signing: Option<(Job, String)>,
     pub(super) verification: Option<Verification>,
     pub(super) renegotiation: Option<Renegotiation>,
-    pub(super) candidates: Candidates,
+    /// The local candidates of one ICE generation, and whether they are all.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) complete: bool,
     pub(super) ringing: bool,
     /// Hung up between answer and confirmation: the BYE must wait (RFC 3261, section 15).
     pub(super) bye_waits: bool,
     /// When to give up: nobody answers, or nobody looks up.
-    pub(super) deadline: Option<Instant>,
-    pub(super) look_up: Option<Instant>,
+    pub(super) deadline: Instant,
+    pub(super) look_up: Instant,
     /// When to tell the peer of changed super nodes.
-    pub(super) refresh: Option<Instant>,
+    pub(super) refresh: Instant,
     /// When to forget a call that is over.
-    pub(super) forget: Option<Instant>,
-}
-
-impl Call {
-    pub(super) fn new(outgoing: bool, call_id: String, tag: String, peer: String) -> Self {
-        Self {
-            outgoing,
-            phase: if outgoing {
-                Phase::Preparing
-            } else {
-                Phase::Verifying
-            },
-            call_id,
-            local_tag: tag,
-            peer,
-            description: String::new(),
-            identity: None,
-            targets: None,
-            legs: Vec::new(),
-            dialogs: Vec::new(),
-            current: None,
-            invitation: None,
-            verification: None,
-            renegotiation: None,
-            candidates: Candidates::default(),
-            ringing: false,
-            bye_waits: false,
-            deadline: None,
-            look_up: None,
-            refresh: None,
-            forget: None,
-        }
-    }
-
-    pub(super) fn dialog(&mut self) -> Option<&mut Dialog> {
-        self.dialogs.get_mut(self.current?)
-    }
-
-    pub(super) fn is_unanswered(&self) -> bool {
-        match self.phase {
-            Phase::Preparing | Phase::Calling | Phase::Verifying | Phase::Alerting => true,
-            Phase::Answered | Phase::Established | Phase::Over => false,
-        }
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let invitation = self.invitation.as_ref().and_then(Invitation::poll_timeout);
-        let glare = self.renegotiation.as_ref().and_then(|one| one.retry);
-        [
-            self.deadline,
-            self.look_up,
-            self.refresh,
-            self.forget,
-            invitation,
-            glare,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-}
-
-/// The INVITE to one device.
-#[derive(Debug)]
-pub(super) struct Leg {
-    pub(super) target: Target,
-    pub(super) exchange: ExchangeId,
-    pub(super) dialog: Option<usize>,
-    pub(super) ringing: bool,
-    /// Why it failed.
-    pub(super) failure: Option<EndReason>,
-}
-
-/// The local candidates of one ICE generation.
-#[derive(Debug, Default)]
-pub(super) struct Candidates {
-    pub(super) list: Vec<Candidate>,
-    pub(super) complete: bool,
+    pub(super) forget: Instant,
 }
 
 /// A renegotiation that this side wants.
@@ -159,93 +97,143 @@ pub(super) struct Renegotiation {
     /// The re-INVITE has left.
     pub(super) sent: bool,
     /// After glare: when the layer above may try again.
-    pub(super) retry: Option<Instant>,
+    pub(super) retry: Instant,
 }
 
-/// What is checked of an INVITE's Identity.
-#[derive(Debug)]
-pub(super) struct Verification {
-    pub(super) presented: Presented,
-    pub(super) remaining: u8,
-}
-
-/// An INVITE or re-INVITE that came in, by one path or several.
-#[derive(Debug)]
-pub(super) struct Invitation {
-    pub(super) cseq: u32,
-    pub(super) from_tag: String,
-    pub(super) request: Message,
-    /// The server transactions in which it came.
-    pub(super) transactions: Vec<String>,
-    pub(super) provisional: Option<Reply>,
-    pub(super) answer: Option<Reply>,
-    /// The RSeq of a reliable response that waits for its PRACK, or of a 2xx that waits for its ACK.
-    pub(super) repeat: Option<Repeat>,
-    pub(super) rseq: u32,
-    pub(super) confirmed: bool,
-}
-
-impl Invitation {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.repeat.map(|repeat| repeat.at.min(repeat.end))
-    }
-}
-
-/// Repeats a response until it is acknowledged (RFC 3261, section 13.3.1.4; RFC 3262, section 3).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Repeat {
-    pub(super) at: Instant,
-    pub(super) interval: Duration,
-    pub(super) end: Instant,
-}
-
-impl Repeat {
-    pub(super) fn new(now: Instant) -> Self {
+impl Call {
+    pub(super) fn new(id: CallId, outgoing: bool, names: [String; 3]) -> Self {
+        let [call_id, local_tag, peer] = names;
         Self {
-            at: now + T1,
-            interval: T1,
-            end: now + 64 * T1,
+            id,
+            outgoing,
+            phase: if outgoing {
+                Phase::Preparing
+            } else {
+                Phase::Verifying
+            },
+            call_id,
+            local_tag,
+            peer,
+            description: String::new(),
+            identity: String::new(),
+            targets: Vec::new(),
+            legs: Vec::new(),
+            dialogs: Vec::new(),
+            current: None,
+            exchanges: Vec::new(),
+            arrivals: Vec::new(),
+            invitation: None,
+            signing: None,
+            verification: None,
+            renegotiation: None,
+            candidates: Vec::new(),
+            complete: false,
+            ringing: false,
+            bye_waits: false,
+            deadline: NEVER,
+            look_up: NEVER,
+            refresh: NEVER,
+            forget: NEVER,
         }
     }
-}
 
-/// A response but for what differs from transaction to transaction.
-#[derive(Debug, Clone)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: String,
-    /// With this user agent's Contact, as it is when the response is sent.
-    pub(super) contact: bool,
-    pub(super) content_type: &'static str,
-    pub(super) body: Vec<u8>,
-}
+    pub(super) fn dialog(&mut self) -> Option<&mut Dialog> {
+        self.dialogs.get_mut(self.current?)
+    }
 
-impl Reply {
-    pub(super) fn new(status: u16) -> Self {
-        Self {
-            status,
-            headers: String::new(),
-            contact: false,
-            content_type: "",
-            body: Vec::new(),
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.phase < Phase::Answered
+    }
+
+    /// An offer of this side is under way, and no answer to it.
+    pub(super) fn offers(&self) -> bool {
+        let renegotiation = self.renegotiation.as_ref();
+        renegotiation.is_some_and(|one| one.retry == NEVER)
+    }
+
+    /// Ends the call in any state: CANCEL, 603 or BYE as fits.
+    pub(super) fn hang_up(&mut self, line: &mut Line) {
+        match self.phase {
+            Phase::Preparing | Phase::Calling => {
+                let reason = "SIP;cause=487;text=\"Request Terminated\"";
+                self.cancel_legs(None, reason, line);
+                self.end(EndReason::Cancelled, false, line);
+            }
+            Phase::Verifying | Phase::Alerting => self.refuse_call(603, EndReason::Declined, line),
+            Phase::Answered => {
+                self.bye_waits = true;
+                self.end(EndReason::HungUp, false, line);
+            }
+            Phase::Established => {
+                self.bye("", line);
+                self.end(EndReason::HungUp, false, line);
+            }
+            Phase::Over => {}
         }
     }
 
-    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
-        for part in [name, ": ", value, "\r\n"] {
-            self.headers.push_str(part);
+    /// Tells the end of the call, once, and lets what is under way run out.
+    pub(super) fn end(&mut self, reason: EndReason, remote: bool, line: &mut Line) {
+        if self.phase == Phase::Over {
+            return;
         }
-        self
+        if self.phase != Phase::Verifying {
+            let call = self.id;
+            line.tell(Event::Ended {
+                call,
+                reason,
+                remote,
+            });
+        }
+        self.phase = Phase::Over;
+        self.deadline = NEVER;
+        self.renegotiation = None;
+        self.verification = None;
+        self.forget = line.now + LINGER;
     }
 
-    pub(super) fn contact(mut self) -> Self {
-        self.contact = true;
-        self
+    pub(super) fn timeouts(&mut self, line: &mut Line) {
+        let now = line.now;
+        self.exchange_timeouts(line);
+        self.arrival_timeouts(line);
+        if self.look_up <= now {
+            self.locations(Vec::new(), line);
+        }
+        if self.refresh <= now {
+            self.refresh(line);
+        }
+        self.invitation_timeout(line);
+        self.glare_timeout(line);
+        if self.deadline <= now {
+            self.deadline = NEVER;
+            match self.phase {
+                Phase::Preparing | Phase::Calling => {
+                    self.cancel_legs(None, "SIP;cause=408;text=\"Request Timeout\"", line);
+                    self.end(EndReason::NoAnswer, false, line);
+                }
+                Phase::Verifying | Phase::Alerting => {
+                    self.refuse(Reply::new(480), EndReason::NoAnswer, false, line);
+                }
+                Phase::Answered | Phase::Established | Phase::Over => {}
+            }
+        }
     }
 
-    pub(super) fn warning(self, sentence: &str) -> Self {
-        let mut value = String::from("399 partyline ");
-        value.push_str(&crate::header::quote(sentence));
-        self.header("Warning", &value)
+    pub(super) fn poll_timeout(&self) -> Instant {
+        let mut next = self.deadline.min(self.look_up);
+        next = next.min(self.refresh).min(self.forget);
+        if let Some(invitation) = &self.invitation {
+            next = next.min(invitation.poll_timeout());
+        }
+        if let Some(renegotiation) = &self.renegotiation {
+            next = next.min(renegotiation.retry);
+        }
+        for exchange in &self.exchanges {
+            next = next.min(exchange.poll_timeout());
+        }
+        for arrival in &self.arrivals {
+            next = next.min(arrival.poll_timeout());
+        }
+        next
     }
 }

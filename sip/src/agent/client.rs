@@ -1,236 +1,198 @@
 //! Client transactions: what comes back for what was sent.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use credential::NodeId;
 use machine::Instant;
 
-use super::exchange::{ExchangeId, HEDGE_AFTER_TRYING, joined, route_to};
-use super::{FlowId, Output, UserAgent};
-use crate::header::Via;
-use crate::message::{Composer, Message, Method, Name, Template};
-use crate::transaction::{Client, Due, Kind};
+use super::FlowId;
+use super::call::{Call, NEVER};
+use super::exchange::{HEDGE_AFTER_TRYING, State};
+use super::line::Line;
+use crate::message::{Message, Method};
+use crate::text::filled;
+use crate::transaction::{Client, Due};
 
-/// A client transaction and the exchange it belongs to (none for a CANCEL).
+/// A request on one of its paths: a client transaction.
 #[derive(Debug)]
-pub(super) struct ClientEntry {
-    pub(super) machine: Client,
-    pub(super) exchange: Option<ExchangeId>,
+pub(super) struct Attempt {
     pub(super) flow: FlowId,
-    pub(super) message: Vec<u8>,
+    pub(super) choice: usize,
+    pub(super) branch: String,
+    pub(super) via: String,
+    /// None once it is over.
+    pub(super) transaction: Option<Client>,
+    /// A CANCEL was sent too.
+    pub(super) cancelled: bool,
 }
 
-impl ClientEntry {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
+impl Call {
+    /// Ends every attempt that `failed` speaks of.
+    pub(super) fn fail_attempts(
+        &mut self,
+        status: u16,
+        failed: impl Fn(&mut Attempt) -> bool,
+        line: &mut Line,
+    ) {
+        for at in 0..self.exchanges.len() {
+            for place in 0..self.exchanges[at].attempts.len() {
+                if let Some(one) = self.exchanges[at].attempts.get_mut(place)
+                    && failed(one)
+                {
+                    self.attempt_failed(at, place, status, line);
+                }
+            }
+        }
     }
-}
 
-impl UserAgent {
-    /// A response came in. False if it belongs to nothing.
-    pub(super) fn receive_response(&mut self, message: &Message, now: Instant) -> bool {
-        let (Some(status), Some(via), Some(cseq)) =
-            (message.status(), message.via(), message.cseq())
-        else {
+    /// A flow is gone: what was sent on it has failed (RFC 3261, section 17.1.4).
+    pub(super) fn fail_flow(&mut self, flow: FlowId, line: &mut Line) {
+        let lost = |one: &mut Attempt| one.flow == flow && one.transaction.is_some();
+        self.fail_attempts(503, lost, line);
+    }
+
+    fn attempt_failed(&mut self, at: usize, place: usize, status: u16, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        let lost = exchange.attempts[place].transaction.take();
+        exchange.failure = status;
+        if exchange.state == State::Done {
+            return;
+        }
+        if !exchange.is_cancelled() {
+            self.advance(at, line);
+        } else if exchange.is_idle() {
+            // The CANCEL, if it was sent, may be lost with the path.
+            exchange.rest_in(State::Done);
+            if lost.is_some_and(|one| one.is_proceeding()) {
+                self.cancel_was_lost(at, line);
+            }
+        }
+    }
+
+    /// A response to the attempt with that branch. False if it belongs to nothing.
+    pub(super) fn receive_response(
+        &mut self,
+        branch: &str,
+        status: u16,
+        message: &Message,
+        line: &mut Line,
+    ) -> bool {
+        let found = self.exchanges.iter().enumerate().find_map(|(at, one)| {
+            let place = one.attempts.iter().position(|one| one.branch == branch);
+            Some((at, place?))
+        });
+        let Some((at, place)) = found else {
             return false;
         };
-        let key = client_key(via.branch().unwrap_or(""), cseq.method());
-        // More than one Via: it was never meant for this user agent (RFC 3261, section 8.1.3.3).
-        let Some(entry) = self
-            .clients
-            .get_mut(&key)
-            .filter(|_| message.list(Name::Via).nth(1).is_none())
-        else {
+        let exchange = &mut self.exchanges[at];
+        let attempt = &mut exchange.attempts[place];
+        if message.method() == Method::Cancel {
+            return attempt.cancelled;
+        }
+        let Some(transaction) = &mut attempt.transaction else {
             return false;
         };
-        let received = entry.machine.receive(status, now);
-        let (exchange, flow) = (entry.exchange, entry.flow);
-        if received.acknowledge
-            && let Ok(request) = Message::parse(entry.message.clone())
-        {
-            let to = message.field(Name::To).unwrap_or("");
-            let ack = hop_by_hop(&request, Method::Ack, to).finish();
-            self.outbox.push(Output::Send { flow, message: ack });
+        let first = !transaction.is_proceeding();
+        let received = transaction.receive(status, line.now);
+        if received.acknowledge {
+            self.send_beside(at, place, Method::Ack, (message.to_tag(), ""), line);
         }
-        if received.pass
-            && let Some(id) = exchange
-        {
-            self.response(id, &key, status, message, now);
+        if received.pass {
+            self.response(at, place, first, (status, message), line);
         }
-        self.expire_client(&key, now);
+        expires(&mut self.exchanges[at].attempts[place], line.now);
         true
     }
 
     fn response(
         &mut self,
-        id: ExchangeId,
-        branch: &str,
-        status: u16,
-        message: &Message,
-        now: Instant,
+        at: usize,
+        place: usize,
+        first: bool,
+        (status, message): (u16, &Message),
+        line: &mut Line,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
+        let exchange = &mut self.exchanges[at];
+        let cancelled = exchange.is_cancelled();
         if status < 200 {
-            let first = !exchange.proceeding.iter().any(|one| one == branch);
-            if first {
-                exchange.proceeding.push(branch.into());
-            }
-            if exchange.cancel.is_some() {
+            if cancelled {
                 if first {
-                    self.send_cancel(id, branch, now);
+                    self.send_cancel(at, place, line);
                 }
-            } else if status == 100 {
-                exchange.hedge = exchange.hedge.map(|at| at.max(now + HEDGE_AFTER_TRYING));
-            } else {
-                exchange.hedge = None;
+            } else if exchange.state == State::Ringing {
+                // The hedge has ended.
+            } else if status > 100 {
+                exchange.timer = NEVER;
+            } else if exchange.timer < NEVER {
+                exchange.timer = exchange.timer.max(line.now + HEDGE_AFTER_TRYING);
             }
-            self.provisional(id, status, message, now);
+            self.provisional(at, status, message, line);
             return;
         }
-        exchange.open.retain(|one| one != branch);
-        exchange.proceeding.retain(|one| one != branch);
-        if exchange.done && !(200..300).contains(&status) {
+        if exchange.state == State::Done && status >= 300 {
             return;
         }
-        if matches!(status, 430 | 503 | 408) && exchange.cancel.is_none() {
+        if matches!(status, 430 | 503 | 408) && !cancelled {
             exchange.failure = status;
-            self.advance(id, now);
+            self.advance(at, line);
             return;
         }
-        exchange.done = true;
-        exchange.hedge = None;
-        self.prefer_path(id, branch);
-        self.concluded(id, status, Some(message), now);
-    }
-
-    /// Sends a request that gets no response: the ACK of an answer. Each copy goes by another path.
-    pub(super) fn send_once(
-        &mut self,
-        template: &Template,
-        routes: &[NodeId],
-        route_set: &[String],
-        copy: usize,
-    ) {
-        if self.flows.is_empty() {
-            return;
-        }
-        let route = if !route_set.is_empty() {
-            Some(joined(route_set))
-        } else if routes.is_empty() {
-            None
-        } else {
-            Some(route_to(routes[copy % routes.len()]))
-        };
-        let branch = self.branch();
-        let flow = &self.flows[copy % self.flows.len()];
-        let via = Via::write(
-            if flow.secure { "WSS" } else { "WS" },
-            &self.sent_by,
-            &branch,
-        );
-        let (flow, message) = (flow.id, template.request(&via, route.as_deref()));
-        self.outbox.push(Output::Send { flow, message });
+        exchange.rest_in(State::Done);
+        self.prefer_path(at, place, line);
+        self.concluded(at, status, Some(message), line);
     }
 
     /// Cancels an INVITE in all its attempts; in those that had no response yet, when it comes (RFC 3261, 9.1).
-    pub(super) fn cancel(&mut self, id: ExchangeId, reason: &str, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        if exchange.done || exchange.cancel.is_some() {
+    pub(super) fn cancel(&mut self, at: usize, reason: &str, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        if exchange.state == State::Done || exchange.is_cancelled() {
             return;
         }
-        exchange.cancel = Some(reason.into());
-        exchange.hedge = None;
-        exchange.stalled = None;
-        exchange.waits_for_locations = false;
-        if exchange.open.is_empty() {
-            exchange.done = true;
-        }
-        for branch in exchange.proceeding.clone() {
-            self.send_cancel(id, &branch, now);
+        exchange.cancel = reason.into();
+        let idle = exchange.is_idle();
+        exchange.rest_in(if idle { State::Done } else { State::Active });
+        for place in 0..exchange.attempts.len() {
+            let transaction = &self.exchanges[at].attempts[place].transaction;
+            if transaction.as_ref().is_some_and(Client::is_proceeding) {
+                self.send_cancel(at, place, line);
+            }
         }
     }
 
-    fn send_cancel(&mut self, id: ExchangeId, branch: &str, now: Instant) {
-        let reason = self
-            .exchanges
-            .get(&id)
-            .and_then(|exchange| exchange.cancel.clone());
-        let key = client_key(branch, Method::Cancel);
-        if self.clients.contains_key(&key) {
-            return;
+    /// Sends the CANCEL of an attempt. Over a reliable transport its transaction has nothing to do but to know the answer.
+    fn send_cancel(&mut self, at: usize, place: usize, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        let attempt = &mut exchange.attempts[place];
+        if !attempt.cancelled {
+            attempt.cancelled = true;
+            let reason = filled("Reason: %\r\n", &[&exchange.cancel]);
+            self.send_beside(at, place, Method::Cancel, ("", &reason), line);
         }
-        let Some(entry) = self.clients.get(branch) else {
-            return;
-        };
-        let Ok(request) = Message::parse(entry.message.clone()) else {
-            return;
-        };
-        let to = request.field(Name::To).unwrap_or("");
-        let composer = hop_by_hop(&request, Method::Cancel, to);
-        let message = composer
-            .header("Reason", reason.as_deref().unwrap_or(""))
-            .finish();
-        let flow = entry.flow;
-        let entry = ClientEntry {
-            machine: Client::new(Kind::Other, true, now),
-            exchange: None,
-            flow,
-            message: message.clone(),
-        };
-        self.clients.insert(key, entry);
-        self.outbox.push(Output::Send { flow, message });
     }
 
-    pub(super) fn expire_client(&mut self, key: &str, now: Instant) {
-        let Some(entry) = self.clients.get_mut(key) else {
-            return;
-        };
-        match entry.machine.handle_timeout(now) {
-            None => {}
-            Some(Due::Again) => {
-                let (flow, message) = (entry.flow, entry.message.clone());
-                self.outbox.push(Output::Send { flow, message });
-            }
-            Some(Due::Over) => {
-                self.clients.remove(key);
-            }
-            Some(Due::TimedOut) => {
-                let exchange = entry.exchange;
-                self.clients.remove(key);
-                if let Some(id) = exchange {
-                    self.attempt_failed(id, key, 408, now);
-                }
-            }
-        }
+    /// Sends a request exactly where an attempt went, in its transaction (RFC 3261, 9.1 and 17.1.1.3).
+    fn send_beside(
+        &self,
+        at: usize,
+        place: usize,
+        method: Method,
+        (tag, headers): (&str, &str),
+        line: &mut Line,
+    ) {
+        let exchange = &self.exchanges[at];
+        let attempt = &exchange.attempts[place];
+        let rest = self.rest(method, exchange.cseq, tag, (headers, ""), line);
+        let message = exchange.write(method, &attempt.via, attempt.choice, &rest);
+        line.send(attempt.flow, message);
     }
 }
 
-fn client_key(branch: &str, method: Method) -> String {
-    let mut key = String::from(branch);
-    if method == Method::Cancel {
-        key.push_str(" CANCEL");
+/// Runs the timer of an attempt's transaction; true if nobody answered in time. Flows are reliable, so nothing is sent
+/// again.
+pub(super) fn expires(attempt: &mut Attempt, now: Instant) -> bool {
+    let transaction = attempt.transaction.as_mut();
+    let due = transaction.and_then(|one| one.handle_timeout(now));
+    if due == Some(Due::Over) {
+        attempt.transaction = None;
     }
-    key
-}
-
-/// A request that goes exactly where `request` went, in the same transaction (RFC 3261, 9.1 and 17.1.1.3).
-fn hop_by_hop(request: &Message, method: Method, to: &str) -> Composer {
-    let mut composer = Composer::request(method.as_str(), request.request_uri());
-    for name in [Name::Via, Name::Route, Name::MaxForwards, Name::From] {
-        for value in request.fields(name) {
-            composer = composer.header(name.as_str(), value);
-        }
-    }
-    composer = composer
-        .header("To", to)
-        .header("Call-ID", request.call_id());
-    let mut cseq = String::new();
-    let number = request.cseq().map_or(0, |cseq| cseq.number);
-    let _ = core::fmt::Write::write_fmt(&mut cseq, format_args!("{number} {}", method.as_str()));
-    composer.header("CSeq", &cseq)
+    due == Some(Due::TimedOut)
 }

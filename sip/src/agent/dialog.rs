@@ -1,10 +1,10 @@
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::{Instance, NodeId};
 
 use super::Candidate;
+use super::exchange::Way;
 use crate::header::Address;
 use crate::message::{Message, Method, Name};
 use crate::sdp::Fingerprint;
@@ -21,12 +21,11 @@ const MAXIMUM_CANDIDATES: usize = 256;
 #[derive(Debug)]
 pub(super) struct Dialog {
     pub(super) remote_tag: String,
-    pub(super) remote_target: String,
-    /// The peer's super nodes, best first: where requests in the dialog go when there is no route set.
-    pub(super) routes: Vec<NodeId>,
-    pub(super) route_set: Vec<String>,
+    /// The remote target, and how requests in the dialog get there.
+    pub(super) way: Way,
     pub(super) local_cseq: u32,
-    pub(super) remote_cseq: Option<u32>,
+    /// The highest number of the peer's requests; 0 before the first.
+    pub(super) remote_cseq: u32,
     pub(super) instance: Option<Instance>,
     /// The fingerprints that the peer has proved to be his.
     pub(super) fingerprints: Vec<Fingerprint>,
@@ -34,8 +33,8 @@ pub(super) struct Dialog {
     /// The peer takes UPDATE (RFC 3311).
     pub(super) updates: bool,
     /// The highest RSeq that was acknowledged.
-    pub(super) rseq: u32,
-    pub(super) answered: VecDeque<Answered>,
+    pub(super) rseq: u64,
+    answered: Vec<Answered>,
     pub(super) trickle: Trickle,
     /// Where the last ACK went, so that the next copy goes another way.
     pub(super) acks: usize,
@@ -48,73 +47,76 @@ pub(super) struct Trickle {
     pub(super) supported: bool,
     /// The peer knows the dialog, so an INFO will find it.
     pub(super) open: bool,
-    pub(super) busy: bool,
-    pub(super) sent: usize,
-    pub(super) sent_end: bool,
+    /// What was sent with the INFO under way, if there is one.
+    pub(super) under_way: Option<Sent>,
+    /// What the peer is known to have.
+    pub(super) sent: Sent,
     pub(super) received: Vec<Candidate>,
-    pub(super) delivered: usize,
     pub(super) complete: bool,
-    pub(super) delivered_end: bool,
+    /// How many of the received were handed on, and whether their end was.
+    pub(super) delivered: Sent,
+}
+
+/// How many candidates, and whether they were all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) count: usize,
+    pub(super) end: bool,
 }
 
 /// A request that was answered, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answered {
-    pub(super) cseq: u32,
-    pub(super) method: Method,
-    pub(super) status: u16,
+#[derive(Debug)]
+struct Answered {
+    cseq: u32,
+    method: Method,
+    status: u16,
 }
 
 impl Dialog {
-    /// The dialog that a response to an INVITE opens at the caller, with the device that was called.
-    pub(super) fn at_caller(response: &Message, cseq: u32, instance: Instance) -> Self {
-        let mut dialog = Self::new(response, response.to_tag(), cseq, Some(instance));
-        let routes = response.list(Name::RecordRoute).map(String::from);
-        dialog.route_set = routes.collect();
-        dialog.route_set.reverse();
-        dialog.trickle.open = true;
-        dialog
-    }
-
-    /// The dialog that an INVITE opens at the callee.
-    pub(super) fn at_callee(request: &Message, cseq: u32) -> Self {
-        let mut dialog = Self::new(request, request.from_tag(), cseq, None);
-        dialog.remote_cseq = request.cseq().map(|cseq| cseq.number);
-        dialog.route_set = request.list(Name::RecordRoute).map(String::from).collect();
-        dialog
-    }
-
-    fn new(
-        message: &Message,
-        remote_tag: &str,
-        local_cseq: u32,
-        instance: Option<Instance>,
-    ) -> Self {
+    /// The dialog that an INVITE opens at the callee, or a response to it at the caller; `instance` is the device that
+    /// was called.
+    pub(super) fn new(message: &Message, local_cseq: u32, instance: Option<Instance>) -> Self {
+        let called = message.is_request();
+        let tag = if called {
+            message.from_tag()
+        } else {
+            message.to_tag()
+        };
         let mut dialog = Self {
-            remote_tag: remote_tag.into(),
-            remote_target: String::new(),
-            routes: Vec::new(),
-            route_set: Vec::new(),
+            remote_tag: tag.into(),
+            way: Way::default(),
             local_cseq,
-            remote_cseq: None,
+            remote_cseq: if called { message.number() } else { 0 },
             instance,
             fingerprints: Vec::new(),
             confirmed: false,
             updates: false,
             rseq: 0,
-            answered: VecDeque::new(),
+            answered: Vec::new(),
             trickle: Trickle::default(),
             acks: 0,
         };
+        for route in message.list(Name::RecordRoute) {
+            let set = &mut dialog.way.route_set;
+            let comma = if set.is_empty() { "" } else { ", " };
+            let end = if called { set.len() } else { 0 };
+            let parts = if called {
+                [route, comma]
+            } else {
+                [comma, route]
+            };
+            for part in parts {
+                set.insert_str(end, part);
+            }
+        }
+        dialog.trickle.open = !called;
         dialog.refresh(message);
         dialog
     }
 
     /// Takes the peer's Contact out of a target refresh, and what he understands.
     pub(super) fn refresh(&mut self, message: &Message) {
-        if message.lists(Name::RecvInfo, "trickle-ice") {
-            self.trickle.supported = true;
-        }
+        self.trickle.supported |= message.lists(Name::RecvInfo, "trickle-ice");
         self.updates |= message.lists(Name::Allow, "UPDATE");
         let Some(contact) = message.contact() else {
             return;
@@ -124,17 +126,19 @@ impl Dialog {
         if self.instance.is_some() && instance != self.instance {
             return;
         }
-        self.remote_target = contact.uri.into();
+        self.way.uri = contact.uri.into();
         self.instance = instance;
         let routes = routes(&contact);
         if !routes.is_empty() {
-            self.routes = routes;
+            self.way.routes = routes;
         }
     }
 
-    pub(super) fn next_cseq(&mut self) -> u32 {
-        self.local_cseq += 1;
-        self.local_cseq
+    /// Says whether a request with this number comes after one with a higher.
+    pub(super) fn overtakes(&mut self, cseq: u32) -> bool {
+        let overtaken = cseq < self.remote_cseq;
+        self.remote_cseq = self.remote_cseq.max(cseq);
+        overtaken
     }
 
     /// What was answered to a request with this number, if it came before.
@@ -146,26 +150,23 @@ impl Dialog {
 
     pub(super) fn remember(&mut self, cseq: u32, method: Method, status: u16) {
         if self.answered.len() == REMEMBERED {
-            self.answered.pop_front();
+            self.answered.remove(0);
         }
-        self.answered.push_back(Answered {
+        self.answered.push(Answered {
             cseq,
             method,
             status,
         });
     }
 
-    /// Takes candidates of the peer in, once each.
-    pub(super) fn receive_candidates(&mut self, candidates: Vec<Candidate>, complete: bool) {
+    /// Takes a candidate of the peer in, once.
+    pub(super) fn receive_candidate(&mut self, candidate: Candidate) {
         let trickle = &mut self.trickle;
-        for one in candidates {
-            if trickle.received.len() < MAXIMUM_CANDIDATES && !trickle.received.contains(&one) {
-                trickle.complete = false;
-                trickle.delivered_end = false;
-                trickle.received.push(one);
-            }
+        if trickle.received.len() < MAXIMUM_CANDIDATES && !trickle.received.contains(&candidate) {
+            trickle.complete = false;
+            trickle.delivered.end = false;
+            trickle.received.push(candidate);
         }
-        trickle.complete |= complete;
     }
 }
 
@@ -173,8 +174,11 @@ impl Dialog {
 fn routes(contact: &Address<'_>) -> Vec<NodeId> {
     let list = contact.parameter("sn").unwrap_or("");
     let mut nodes: Vec<NodeId> = Vec::new();
-    for node in list.split('.').filter_map(|id| id.parse().ok()) {
-        if nodes.len() < MAXIMUM_ROUTES && !nodes.contains(&node) {
+    for id in list.split('.') {
+        if let Ok(node) = id.parse()
+            && nodes.len() < MAXIMUM_ROUTES
+            && !nodes.contains(&node)
+        {
             nodes.push(node);
         }
     }

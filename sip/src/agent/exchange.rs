@@ -12,11 +12,15 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::{Instant, sort_by_key};
 
-use super::client::ClientEntry;
-use super::{CallId, Event, FlowId, Output, UserAgent};
-use crate::header::Via;
-use crate::message::{Method, Template};
-use crate::transaction::{Client, Kind, earlier};
+use super::Event;
+use super::call::{Call, LOOK_UP, NEVER};
+use super::client::{Attempt, expires};
+use super::line::Line;
+use super::reply::end;
+use crate::header::quote;
+use crate::message::Method;
+use crate::text::{digits, fill, filled};
+use crate::transaction::{Client, Kind};
 
 /// How long a request waits for any response before it goes by a second path too.
 const HEDGE: Duration = Duration::from_millis(500);
@@ -33,477 +37,414 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often locations are asked for on behalf of one request that has patience: 31 seconds in all.
 const MAXIMUM_ASKED: u32 = 6;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ExchangeId(pub(super) u64);
-
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    Invite {
-        leg: usize,
-    },
-    Reinvite {
-        dialog: usize,
-    },
-    Prack {
-        dialog: usize,
-    },
-    Info {
-        dialog: usize,
-        sent: usize,
-        end: bool,
-    },
-    Update {
-        dialog: usize,
-    },
-    Bye {
-        dialog: usize,
-    },
+    Invite,
+    Reinvite,
+    Prack,
+    Info,
+    Update,
+    Bye,
 }
 
 impl Purpose {
-    /// The dialog in which the request is sent.
-    pub(super) fn dialog(self) -> Option<usize> {
+    fn method(self) -> Method {
         match self {
-            Self::Invite { .. } => None,
-            Self::Reinvite { dialog }
-            | Self::Prack { dialog }
-            | Self::Info { dialog, .. }
-            | Self::Update { dialog }
-            | Self::Bye { dialog } => Some(dialog),
+            Self::Invite | Self::Reinvite => Method::Invite,
+            Self::Prack => Method::Prack,
+            Self::Info => Method::Info,
+            Self::Update => Method::Update,
+            Self::Bye => Method::Bye,
+        }
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Way {
+    pub(super) uri: String,
+    /// The peer's super nodes, best first.
+    pub(super) routes: Vec<NodeId>,
+    /// A route set given by Record-Route, which stands above the own choice.
+    pub(super) route_set: String,
+}
+
+impl Way {
+    /// The Route for the choice of a super node; none where nothing is known.
+    fn route(&self, choice: usize) -> String {
+        match self.routes.get(choice) {
+            _ if !self.route_set.is_empty() => self.route_set.clone(),
+            Some(node) => filled("<sip:%;lr>", &[&node.host()]),
+            None => String::new(),
         }
     }
 
-    pub(super) fn method(self) -> Method {
-        match self {
-            Self::Invite { .. } | Self::Reinvite { .. } => Method::Invite,
-            Self::Prack { .. } => Method::Prack,
-            Self::Info { .. } => Method::Info,
-            Self::Update { .. } => Method::Update,
-            Self::Bye { .. } => Method::Bye,
-        }
+    /// How many choices there are.
+    fn choices(&self) -> usize {
+        let by_node = self.route_set.is_empty() && !self.routes.is_empty();
+        if by_node { self.routes.len() } else { 1 }
     }
 }
 
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    pub(super) call: CallId,
     pub(super) purpose: Purpose,
+    /// The leg that an INVITE calls; the dialog in which another request is sent.
+    pub(super) at: usize,
     pub(super) cseq: u32,
-    pub(super) template: Template,
-    pub(super) routes: Vec<NodeId>,
-    /// A route set given by Record-Route, which stands above the own choice.
-    pub(super) route_set: String,
-    tried: Vec<Path>,
-    /// The branches of the paths tried.
-    branches: Vec<String>,
-    pub(super) open: Vec<String>,
-    /// The attempts that had a provisional response, which alone may be cancelled.
-    pub(super) proceeding: Vec<String>,
-    pub(super) hedge: Option<Instant>,
-    /// A second path is taken although the first one has answered, then.
-    second: Option<Instant>,
-    /// Waits for a flow, until then.
-    pub(super) stalled: Option<Instant>,
-    pub(super) waits_for_locations: bool,
+    pub(super) way: Way,
+    /// The request behind Via and Route.
+    pub(super) rest: String,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) state: State,
+    /// When to do what the state waits for.
+    pub(super) timer: Instant,
     /// How often locations were asked for.
     asked: u32,
-    /// They are asked for again, then.
-    pause: Option<Instant>,
     pub(super) failure: u16,
-    pub(super) done: bool,
-    /// Being cancelled, with this Reason.
-    pub(super) cancel: Option<String>,
+    /// The Reason of its CANCEL, if it is being cancelled.
+    pub(super) cancel: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Path {
-    route: Option<NodeId>,
-    flow: FlowId,
+pub(super) enum State {
+    /// At least one attempt is open; the timer is the hedge.
+    Active,
+    /// The first path has answered; by a second one goes the request when the timer runs out.
+    Ringing,
+    /// Waits for a flow, until the timer.
+    Stalled,
+    /// Waits for locations.
+    Locating,
+    /// Asks for locations again when the timer runs out.
+    Pausing,
+    Done,
 }
 
 impl Exchange {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        earlier(
-            earlier(self.hedge, self.second),
-            earlier(self.stalled, self.pause),
-        )
+    /// No attempt waits for a final response.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut open = self
+            .attempts
+            .iter()
+            .filter_map(|one| one.transaction.as_ref());
+        !open.any(Client::is_open)
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        !self.cancel.is_empty()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        let open = self
+            .attempts
+            .iter()
+            .filter_map(|one| one.transaction.as_ref());
+        open.filter_map(Client::poll_timeout)
+            .fold(self.timer, Instant::min)
+    }
+
+    pub(super) fn rest_in(&mut self, state: State) {
+        self.state = state;
+        self.timer = NEVER;
+    }
+
+    /// Writes a request of this exchange, its CANCEL or its ACK.
+    pub(super) fn write(&self, method: Method, via: &str, choice: usize, rest: &str) -> String {
+        request(method, &self.way, via, choice, rest)
     }
 }
 
-impl UserAgent {
-    /// Sends a request. `routes` are the peer's super nodes; `route_set` overrides them.
+/// Writes a request for one path.
+fn request(method: Method, way: &Way, via: &str, choice: usize, rest: &str) -> String {
+    let mut text = filled(
+        "% % SIP/2.0\r\nVia: %\r\n",
+        &[method.as_str(), &way.uri, via],
+    );
+    let route = way.route(choice);
+    if !route.is_empty() {
+        fill(&mut text, "Route: %\r\n", &[&route]);
+    }
+    text.push_str(rest);
+    text
+}
+
+impl Call {
+    /// What every request of a call has but Via and Route, behind its first line. `headers` are whole lines.
+    pub(super) fn rest(
+        &self,
+        method: Method,
+        cseq: u32,
+        tag: &str,
+        (headers, body): (&str, &str),
+        line: &Line,
+    ) -> String {
+        let name = line.account.name.as_deref().map(quote).unwrap_or_default();
+        let mut text = filled(
+            "Max-Forwards: 70\r\nFrom: %<%>;tag=%\r\nTo: <%>%%\r\nCall-ID: %\r\nCSeq: % %\r\n",
+            &[
+                &name,
+                &line.own,
+                &self.local_tag,
+                &self.peer,
+                if tag.is_empty() { "" } else { ";tag=" },
+                tag,
+                &self.call_id,
+                &digits(cseq.into()),
+                method.as_str(),
+            ],
+        );
+        text.push_str(headers);
+        end(&mut text, body);
+        text
+    }
+
+    /// Sends a request outside a dialog, or one that the dialog has numbered already.
     pub(super) fn begin(
         &mut self,
-        call: CallId,
-        purpose: Purpose,
-        cseq: u32,
-        template: Template,
-        (routes, route_set): (Vec<NodeId>, &[String]),
-        now: Instant,
-    ) -> ExchangeId {
-        self.last_exchange += 1;
-        let id = ExchangeId(self.last_exchange);
-        let exchange = Exchange {
-            call,
+        (purpose, at): (Purpose, usize),
+        way: Way,
+        (cseq, tag): (u32, &str),
+        content: (&str, &str),
+        line: &mut Line,
+    ) {
+        let rest = self.rest(purpose.method(), cseq, tag, content, line);
+        self.exchanges.push(Exchange {
             purpose,
+            at,
             cseq,
-            template,
-            routes,
-            route_set: joined(route_set),
-            tried: Vec::new(),
-            branches: Vec::new(),
-            open: Vec::new(),
-            proceeding: Vec::new(),
-            hedge: None,
-            second: None,
-            stalled: None,
-            waits_for_locations: false,
+            way,
+            rest,
+            attempts: Vec::new(),
+            state: State::Active,
+            timer: NEVER,
             asked: 0,
-            pause: None,
             failure: 503,
-            done: false,
-            cancel: None,
+            cancel: String::new(),
+        });
+        self.advance(self.exchanges.len() - 1, line);
+    }
+
+    /// Sends a request in a dialog, with whole header lines and a body.
+    pub(super) fn send_inside(
+        &mut self,
+        purpose: Purpose,
+        at: usize,
+        content: (&str, &str),
+        line: &mut Line,
+    ) {
+        let dialog = &mut self.dialogs[at];
+        dialog.local_cseq += 1;
+        let (cseq, tag) = (dialog.local_cseq, dialog.remote_tag.clone());
+        let way = dialog.way.clone();
+        self.begin((purpose, at), way, (cseq, &tag), content, line);
+    }
+
+    /// Sends the ACK of a 2xx, once for every copy, each by another path (RFC 3261, section 13.2.2.4).
+    pub(super) fn acknowledge_answer(&mut self, at: usize, cseq: u32, line: &mut Line) {
+        let dialog = &mut self.dialogs[at];
+        let copy = dialog.acks;
+        dialog.acks += 1;
+        let dialog = &self.dialogs[at];
+        let rest = self.rest(Method::Ack, cseq, &dialog.remote_tag, ("", ""), line);
+        let branch = line.branch();
+        let Some(flow) = line.flows.get(copy % line.flows.len().max(1)) else {
+            return;
         };
-        self.exchanges.insert(id, exchange);
-        self.advance(id, now);
-        id
+        let (flow, via) = (flow.id, line.via(flow, &branch));
+        let choice = copy % dialog.way.choices();
+        line.send(flow, request(Method::Ack, &dialog.way, &via, choice, &rest));
     }
 
     /// Sends the request by the next path, if there is one; else sees what remains.
-    pub(super) fn advance(&mut self, id: ExchangeId, now: Instant) {
-        let Some(exchange) = self.exchanges.get(&id) else {
-            return;
-        };
-        if exchange.done || exchange.cancel.is_some() {
+    pub(super) fn advance(&mut self, at: usize, line: &mut Line) {
+        let exchange = &self.exchanges[at];
+        if exchange.state == State::Done || exchange.is_cancelled() {
             return;
         }
-        match self.next_path(exchange) {
-            Some(path) => self.attempt(id, path, now),
-            None => self.fail_if_idle(id, now),
+        if !self.attempt(at, line) {
+            self.fail_if_idle(at, line);
         }
     }
 
-    /// The path least used so far; a flow that ends at the very super node is the best of equals.
-    fn next_path(&self, exchange: &Exchange) -> Option<Path> {
-        if exchange.tried.len() >= MAXIMUM_ATTEMPTS {
-            return None;
+    /// Sends the request by the path least used so far; a flow that ends at the very super node is the best of equals.
+    /// False if there is none.
+    fn attempt(&mut self, at: usize, line: &mut Line) -> bool {
+        let exchange = &mut self.exchanges[at];
+        if exchange.attempts.len() >= MAXIMUM_ATTEMPTS {
+            return false;
         }
-        let by_set = [None];
-        let by_node: Vec<_> = exchange.routes.iter().copied().map(Some).collect();
-        let routes = if exchange.route_set.is_empty() && !by_node.is_empty() {
-            &by_node[..]
-        } else {
-            &by_set[..]
-        };
-        let tried = &exchange.tried;
-        let mut best = None;
-        for (place, route) in routes.iter().enumerate() {
-            for (order, flow) in self.flows.iter().enumerate() {
-                let path = Path {
-                    route: *route,
-                    flow: flow.id,
-                };
-                if tried.contains(&path) {
-                    continue;
+        let (mut best, mut least) = (None, usize::MAX);
+        for choice in 0..exchange.way.choices() {
+            for flow in &line.flows {
+                let (mut tried, mut cost) = (false, choice << 1);
+                for one in &exchange.attempts {
+                    let (same_choice, same_flow) = (one.choice == choice, one.flow == flow.id);
+                    tried |= same_choice && same_flow;
+                    cost += usize::from(same_choice) << 16 | usize::from(same_flow) << 8;
                 }
-                let same_route = tried.iter().filter(|one| one.route == *route).count();
-                let same_flow = tried.iter().filter(|one| one.flow == flow.id).count();
-                let cost = (
-                    same_route,
-                    same_flow,
-                    place,
-                    *route != Some(flow.node),
-                    order,
-                );
-                if best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, path));
+                cost += usize::from(exchange.way.routes.get(choice) != Some(&flow.node));
+                if !tried && cost < least {
+                    (best, least) = (Some((choice, *flow)), cost);
                 }
             }
         }
-        best.map(|(_, path)| path)
-    }
-
-    fn attempt(&mut self, id: ExchangeId, path: Path, now: Instant) {
-        let branch = self.branch();
-        let Some(flow) = self.flows.iter().find(|flow| flow.id == path.flow) else {
-            return;
+        let Some((choice, flow)) = best else {
+            return false;
         };
-        let transport = if flow.secure { "WSS" } else { "WS" };
-        let via = Via::write(transport, &self.sent_by, &branch);
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        let route = match path.route {
-            Some(node) => Some(route_to(node)),
-            None => (!exchange.route_set.is_empty()).then(|| exchange.route_set.clone()),
-        };
-        let message = exchange.template.request(&via, route.as_deref());
-        exchange.tried.push(path);
-        exchange.branches.push(branch.clone());
-        exchange.open.push(branch.clone());
-        exchange.hedge = Some(now + HEDGE);
-        exchange.stalled = None;
-        let invite = exchange.purpose.method() == Method::Invite;
+        let branch = line.branch();
+        let via = line.via(&flow, &branch);
+        let method = exchange.purpose.method();
+        let message = exchange.write(method, &via, choice, &exchange.rest);
+        let invite = method == Method::Invite;
         let kind = if invite { Kind::Invite } else { Kind::Other };
-        let entry = ClientEntry {
-            machine: Client::new(kind, true, now),
-            exchange: Some(id),
-            flow: path.flow,
-            message: message.clone(),
-        };
-        self.clients.insert(branch, entry);
-        self.outbox.push(Output::Send {
-            flow: path.flow,
-            message,
+        exchange.state = State::Active;
+        exchange.timer = line.now + HEDGE;
+        exchange.attempts.push(Attempt {
+            flow: flow.id,
+            choice,
+            branch,
+            via,
+            transaction: Some(Client::new(kind, true, line.now)),
+            cancelled: false,
         });
+        line.send(flow.id, message);
+        true
     }
 
     /// When nothing is open any more: waits for a flow, asks for locations, or gives up.
-    fn fail_if_idle(&mut self, id: ExchangeId, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        exchange.hedge = None;
-        let waits = exchange.waits_for_locations || exchange.pause.is_some();
-        if !exchange.open.is_empty() || exchange.done || waits {
+    fn fail_if_idle(&mut self, at: usize, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        if !matches!(exchange.state, State::Active | State::Ringing) {
             return;
         }
-        if self.flows.is_empty() {
-            exchange.stalled.get_or_insert(now + NO_FLOW);
+        exchange.rest_in(State::Active);
+        if !exchange.is_idle() {
             return;
         }
-        let ours = exchange.cancel.is_none();
-        if ours && exchange.route_set.is_empty() {
-            return self.ask_again(id, now);
+        if line.flows.is_empty() {
+            exchange.state = State::Stalled;
+            exchange.timer = line.now + NO_FLOW;
+        } else if exchange.way.route_set.is_empty() {
+            self.ask_again(at, line);
+        } else {
+            self.give_up(at, line);
         }
-        self.give_up(id, now);
     }
 
     /// Asks for locations, at once the first time, after a pause later; gives up in the end.
-    fn ask_again(&mut self, id: ExchangeId, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        let patient = matches!(
-            exchange.purpose,
-            Purpose::Bye { .. } | Purpose::Reinvite { .. }
-        );
+    fn ask_again(&mut self, at: usize, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        let patient = matches!(exchange.purpose, Purpose::Bye | Purpose::Reinvite);
         let most = if patient { MAXIMUM_ASKED } else { 1 };
         if exchange.asked >= most {
-            return self.give_up(id, now);
+            return self.give_up(at, line);
         }
-        if exchange.asked > 0 && exchange.pause.is_none() {
-            exchange.pause = Some(now + PAUSE * (1 << (exchange.asked - 1)));
+        if exchange.asked > 0 && exchange.state != State::Pausing {
+            exchange.state = State::Pausing;
+            exchange.timer = line.now + PAUSE * (1 << (exchange.asked - 1));
             return;
         }
-        exchange.pause = None;
+        exchange.rest_in(State::Locating);
         exchange.asked += 1;
-        exchange.waits_for_locations = true;
-        let call = exchange.call;
-        self.want_locations(call, now);
-    }
-
-    fn give_up(&mut self, id: ExchangeId, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        exchange.done = true;
-        exchange.stalled = None;
-        exchange.pause = None;
-        let status = exchange.failure;
-        self.concluded(id, status, None, now);
-    }
-
-    fn want_locations(&mut self, id: CallId, now: Instant) {
-        if let Some(call) = self.calls.get_mut(&id)
-            && call.look_up.is_none()
-        {
-            call.look_up = Some(now + super::call::LOOK_UP);
-            self.outbox
-                .push(Output::Event(Event::LocationsWanted { call: id }));
+        if self.look_up == NEVER {
+            self.look_up = line.now + LOOK_UP;
+            line.tell(Event::LocationsWanted { call: self.id });
         }
+    }
+
+    fn give_up(&mut self, at: usize, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        exchange.rest_in(State::Done);
+        let status = exchange.failure;
+        self.concluded(at, status, None, line);
     }
 
     /// Fresh locations came (or will not come): requests that waited for them go on. `routes_of` says where an
     /// exchange may go now.
     pub(super) fn relocate(
         &mut self,
-        call: CallId,
-        routes_of: impl Fn(&Exchange) -> Option<Vec<NodeId>>,
-        now: Instant,
+        routes_of: impl Fn(&Self, &Exchange) -> Vec<NodeId>,
+        line: &mut Line,
     ) {
-        let waiting = self.exchanges.iter_mut();
-        let waiting = waiting.filter(|(_, one)| one.call == call && one.waits_for_locations);
-        let mut ready = Vec::new();
-        for (id, exchange) in waiting {
-            exchange.waits_for_locations = false;
-            let routes = routes_of(exchange).filter(|routes| !routes.is_empty());
-            ready.push((*id, routes.is_some()));
-            if let Some(routes) = routes {
-                exchange.routes = routes;
-                exchange.tried.clear();
-                exchange.branches.clear();
+        for at in 0..self.exchanges.len() {
+            if self.exchanges[at].state != State::Locating {
+                continue;
             }
-        }
-        for (id, found) in ready {
-            if found {
-                self.advance(id, now)
+            let routes = routes_of(self, &self.exchanges[at]);
+            if routes.is_empty() {
+                self.ask_again(at, line);
             } else {
-                self.ask_again(id, now)
+                self.exchanges[at].way.routes = routes;
+                self.restart(at, line);
             }
         }
+    }
+
+    /// Goes on as if nothing had been tried.
+    fn restart(&mut self, at: usize, line: &mut Line) {
+        let exchange = &mut self.exchanges[at];
+        exchange.state = State::Active;
+        exchange.attempts.clear();
+        self.advance(at, line);
     }
 
     /// A flow came up: requests that had none go on.
-    pub(super) fn resume(&mut self, now: Instant) {
-        let stalled = self.exchanges.keys_where(|_, one| one.stalled.is_some());
-        for id in stalled {
-            if let Some(exchange) = self.exchanges.get_mut(&id) {
-                exchange.stalled = None;
-                exchange.tried.clear();
-                exchange.branches.clear();
-            }
-            self.advance(id, now);
-        }
-    }
-
-    /// A flow is gone: what was sent on it has failed (RFC 3261, section 17.1.4).
-    pub(super) fn fail_flow(&mut self, flow: FlowId, now: Instant) {
-        let lost = self.clients.keys_where(|_, entry| entry.flow == flow);
-        for branch in lost {
-            if let Some(entry) = self.clients.remove(&branch)
-                && let Some(id) = entry.exchange
-            {
-                self.attempt_failed(id, &branch, 503, now);
+    pub(super) fn resume(&mut self, line: &mut Line) {
+        for at in 0..self.exchanges.len() {
+            if self.exchanges[at].state == State::Stalled {
+                self.restart(at, line);
             }
         }
-    }
-
-    pub(super) fn attempt_failed(
-        &mut self,
-        id: ExchangeId,
-        branch: &str,
-        status: u16,
-        now: Instant,
-    ) {
-        let Some(exchange) = self.exchanges.get_mut(&id) else {
-            return;
-        };
-        let was_proceeding = exchange.proceeding.iter().any(|one| one == branch);
-        exchange.open.retain(|one| one != branch);
-        exchange.proceeding.retain(|one| one != branch);
-        exchange.failure = status;
-        if exchange.done {
-            return;
-        }
-        if exchange.cancel.is_some() {
-            // The CANCEL, if it was sent, may be lost with the path.
-            if exchange.open.is_empty() {
-                exchange.done = true;
-                self.cancel_was_lost(id, was_proceeding, now);
-            }
-            return;
-        }
-        self.advance(id, now);
     }
 
     /// What a second path brought about goes by that path first from now on.
-    pub(super) fn prefer_path(&mut self, id: ExchangeId, branch: &str) {
-        let Some(exchange) = self.exchanges.get(&id) else {
+    pub(super) fn prefer_path(&mut self, at: usize, place: usize, line: &mut Line) {
+        if place == 0 {
             return;
-        };
-        let place = exchange.branches.iter().position(|one| one == branch);
-        let Some(place) = place.filter(|place| *place > 0) else {
-            return;
-        };
-        let path = exchange.tried[place];
-        sort_by_key(&mut self.flows, |flow| flow.id != path.flow);
-        let call = self.calls.get_mut(&exchange.call);
-        if let Some(dialog) = exchange.purpose.dialog()
-            && let Some(dialog) = call.and_then(|call| call.dialogs.get_mut(dialog))
+        }
+        let exchange = &self.exchanges[at];
+        let path = &exchange.attempts[place];
+        sort_by_key(&mut line.flows, |flow| flow.id != path.flow);
+        if exchange.purpose != Purpose::Invite
+            && let Some(node) = exchange.way.routes.get(path.choice)
         {
-            sort_by_key(&mut dialog.routes, |node| Some(*node) != path.route);
+            let routes = &mut self.dialogs[exchange.at].way.routes;
+            sort_by_key(routes, |one| one != node);
         }
     }
 
     /// Has the request sent by one more path although the first has answered: then the answer finds its way even if a
     /// super node dies while the phone rings.
-    pub(super) fn plan_second_path(&mut self, id: ExchangeId, now: Instant) {
-        if let Some(exchange) = self.exchanges.get_mut(&id)
-            && exchange.tried.len() == 1
-        {
-            exchange.second.get_or_insert(now + SECOND_PATH);
-        }
-    }
-
-    fn second_path(&mut self, id: ExchangeId, now: Instant) {
-        if let Some(exchange) = self.exchanges.get(&id)
-            && exchange.tried.len() == 1
-            && !exchange.done
-            && exchange.cancel.is_none()
-            && let Some(path) = self.next_path(exchange)
-        {
-            self.attempt(id, path, now);
-            if let Some(exchange) = self.exchanges.get_mut(&id) {
-                exchange.hedge = None;
-            }
+    pub(super) fn plan_second_path(&mut self, at: usize, line: &Line) {
+        let exchange = &mut self.exchanges[at];
+        if exchange.attempts.len() == 1 && exchange.state == State::Active {
+            exchange.state = State::Ringing;
+            exchange.timer = line.now + SECOND_PATH;
         }
     }
 
     /// Does what is due in exchanges and client transactions.
-    pub(super) fn exchange_timeouts(&mut self, now: Instant) {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let due = self
-            .clients
-            .keys_where(|_, entry| is_due(entry.poll_timeout()));
-        for key in due {
-            self.expire_client(&key, now);
-        }
-        let due = self
-            .exchanges
-            .keys_where(|_, one| is_due(one.poll_timeout()));
-        for id in due {
-            let one = self.exchanges.get_mut(&id);
-            let Some(one) = one.filter(|one| is_due(one.poll_timeout())) else {
+    pub(super) fn exchange_timeouts(&mut self, line: &mut Line) {
+        let now = line.now;
+        self.fail_attempts(408, |one| expires(one, now), line);
+        for at in 0..self.exchanges.len() {
+            let exchange = &self.exchanges[at];
+            if exchange.timer > now {
                 continue;
-            };
-            if one.second.take_if(|at| *at <= now).is_some() {
-                self.second_path(id, now);
-            } else if one.stalled.is_some() {
-                self.give_up(id, now)
-            } else if one.pause.is_some() {
-                self.ask_again(id, now)
-            } else {
-                self.advance(id, now)
+            }
+            match exchange.state {
+                State::Active => self.advance(at, line),
+                State::Ringing => {
+                    self.attempt(at, line);
+                    self.exchanges[at].rest_in(State::Active);
+                }
+                State::Stalled => self.give_up(at, line),
+                State::Pausing => self.ask_again(at, line),
+                State::Locating | State::Done => {}
             }
         }
     }
-
-    /// Forgets the exchanges of a call.
-    pub(super) fn forget_exchanges(&mut self, call: CallId) {
-        self.exchanges.retain(|_, exchange| exchange.call != call);
-        let exchanges = &self.exchanges;
-        self.clients
-            .retain(|_, entry| entry.exchange.is_none_or(|id| exchanges.contains_key(&id)));
-    }
-}
-
-/// A route set as one header's value.
-pub(super) fn joined(route_set: &[String]) -> String {
-    let mut all = String::new();
-    for route in route_set {
-        all.push_str(if all.is_empty() { "" } else { ", " });
-        all.push_str(route);
-    }
-    all
-}
-
-/// The Route that leads to a super node.
-pub(super) fn route_to(node: NodeId) -> String {
-    let mut route = String::from("<sip:");
-    route.push_str(&node.host());
-    route.push_str(";lr>");
-    route
 }

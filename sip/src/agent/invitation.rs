@@ -1,480 +1,373 @@
 //! The callee's side: INVITE and re-INVITE until they are answered and confirmed.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use machine::Instant;
 
-use super::call::{Call, Invitation, Phase, Repeat, Reply};
+use super::call::{Call, NEVER, Phase, RING_LIMIT};
 use super::dialog::Dialog;
+use super::line::{Line, canonical};
 use super::outgoing::FIRST;
-use super::server::server_key;
-use super::{
-    ALLOW, CallId, EndReason, Event, FlowId, MAXIMUM_CALLS, Misbehaviour, Output, SUPPORTED,
-    UserAgent, canonical,
-};
-use crate::header::Reason;
+use super::reply::Reply;
+use super::server::{Arrival, cause};
+use super::{EndReason, Event, FlowId, MAXIMUM_CALLS, Misbehaviour, UserAgent};
 use crate::identity::IdentityError;
 use crate::message::{Message, Name};
-use crate::sdp;
-use crate::transaction::T2;
+use crate::sdp::{self, Description};
+use crate::text::{digits, fill, filled};
+use crate::transaction::{PATIENCE, Repeat, T2};
 use crate::uri::Uri;
 
 /// By how many paths one INVITE is taken.
 const MAXIMUM_PATHS: usize = 8;
 
-impl UserAgent {
+/// An INVITE or re-INVITE that came in, by one path or several.
+#[derive(Debug)]
+pub(super) struct Invitation {
+    pub(super) cseq: u32,
+    from_tag: String,
+    /// The description it brought, until it is told.
+    pub(super) offer: String,
+    /// The peer understands 100rel.
+    reliable: bool,
+    provisional: Option<Reply>,
+    answer: Option<Reply>,
+    /// Repeats a response until it is acknowledged (RFC 3261, section 13.3.1.4; RFC 3262, section 3).
+    pub(super) repeat: Option<Repeat>,
+    /// When nobody will acknowledge it any more.
+    end: Instant,
+    /// The RSeq of the reliable response, 0 if there was none.
+    pub(super) rseq: u32,
+    confirmed: bool,
+}
+
+impl Invitation {
+    /// There is no final response yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.answer.is_none()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        let repeat = self.repeat.as_ref();
+        repeat.map_or(NEVER, |repeat| repeat.at.min(self.end))
+    }
+
+    fn begin_to_repeat(&mut self, now: Instant) {
+        self.repeat = Some(Repeat::new(now));
+        self.end = now + PATIENCE;
+    }
+
+    /// The response as it stands.
+    fn reply(&self) -> Option<&Reply> {
+        self.answer.as_ref().or(self.provisional.as_ref())
+    }
+}
+
+impl Call {
     /// Tells the caller that this device rings (180).
-    pub fn ring(&mut self, call: CallId, now: Instant) {
-        let Some(found) = self.calls.get_mut(&call) else {
+    pub(super) fn ring(&mut self, line: &mut Line) {
+        let Some(invitation) = &mut self.invitation else {
             return;
         };
-        let rseq = 1 + self.rng.below(1 << 16);
-        let Some(invitation) = found.invitation.as_mut() else {
-            return;
-        };
-        if found.phase != Phase::Alerting || invitation.provisional.is_some() {
+        if self.phase != Phase::Alerting || invitation.provisional.is_some() {
             return;
         }
-        let request = &invitation.request;
-        let reliable =
-            request.lists(Name::Supported, "100rel") || request.lists(Name::Require, "100rel");
-        if reliable {
-            invitation.rseq = rseq;
-            invitation.repeat = Some(Repeat::new(now));
+        let mut reply = Reply::describing(180);
+        if invitation.reliable {
+            invitation.rseq = 1 + line.rng.below(1 << 16);
+            invitation.begin_to_repeat(line.now);
+            let rseq = digits(invitation.rseq.into());
+            fill(
+                &mut reply.headers,
+                "Require: 100rel\r\nRSeq: %\r\n",
+                &[&rseq],
+            );
         }
-        let mut reply = describing(180);
-        if reliable {
-            let mut number = String::new();
-            let _ = core::fmt::Write::write_fmt(&mut number, format_args!("{rseq}"));
-            reply = reply.header("Require", "100rel").header("RSeq", &number);
-        }
-        self.reply(call, reply, now);
+        invitation.provisional = Some(reply);
+        self.reply(line);
     }
 
     /// Answers an incoming call, or the peer's offer to renegotiate.
-    pub fn answer(&mut self, call: CallId, sdp: String, now: Instant) {
-        let mut reply = describing(200);
-        reply.content_type = sdp::MEDIA_TYPE;
-        reply.body = sdp.as_bytes().to_vec();
-        let Some(found) = self.calls.get_mut(&call) else {
+    pub(super) fn answer(&mut self, sdp: String, line: &mut Line) {
+        let Some(invitation) = self.invitation.as_mut().filter(|one| one.is_open()) else {
             return;
         };
-        let open = found
-            .invitation
-            .as_ref()
-            .is_some_and(|one| one.answer.is_none());
-        match found.phase {
-            Phase::Alerting if open => found.phase = Phase::Answered,
-            Phase::Established if open && found.verification.is_none() => {}
+        match self.phase {
+            Phase::Alerting => self.phase = Phase::Answered,
+            Phase::Established if self.verification.is_none() => {}
             _ => return,
         }
-        found.description = sdp;
-        found.deadline = None;
-        if let Some(invitation) = found.invitation.as_mut() {
-            invitation.repeat = Some(Repeat::new(now));
-        }
-        self.reply(call, reply, now);
-        self.trickle(call, now);
+        let mut reply = Reply::describing(200);
+        reply.sdp.clone_from(&sdp);
+        self.description = sdp;
+        self.deadline = NEVER;
+        invitation.begin_to_repeat(line.now);
+        invitation.answer = Some(reply);
+        self.reply(line);
+        self.trickle(line);
     }
 
     /// Refuses the peer's offer to renegotiate (488); the call goes on as it was.
-    pub fn refuse_offer(&mut self, call: CallId, now: Instant) {
-        if self
-            .calls
-            .get(&call)
-            .is_some_and(|call| call.phase == Phase::Established)
-        {
-            self.refuse(call, &Reply::new(488), EndReason::NotAcceptable, false, now);
+    pub(super) fn refuse_offer(&mut self, line: &mut Line) {
+        if self.phase == Phase::Established {
+            self.refuse(Reply::new(488), EndReason::NotAcceptable, false, line);
         }
     }
 
-    /// Declines an incoming call for all devices of the user (603).
-    pub fn decline(&mut self, call: CallId, now: Instant) {
-        self.refuse_call(call, 603, EndReason::Declined, now);
-    }
-
-    /// Says that this user is in another call (486).
-    pub fn busy(&mut self, call: CallId, now: Instant) {
-        self.refuse_call(call, 486, EndReason::Busy, now);
-    }
-
-    /// Says that an incoming call can't be taken with the media that this device has (488).
-    pub fn not_acceptable(&mut self, call: CallId, now: Instant) {
-        self.refuse_call(call, 488, EndReason::NotAcceptable, now);
-    }
-
-    fn refuse_call(&mut self, id: CallId, status: u16, reason: EndReason, now: Instant) {
-        if self
-            .calls
-            .get(&id)
-            .is_some_and(|call| !call.outgoing && call.is_unanswered())
-        {
-            self.refuse(id, &Reply::new(status), reason, false, now);
+    /// Refuses an incoming call that isn't answered yet.
+    pub(super) fn refuse_call(&mut self, status: u16, reason: EndReason, line: &mut Line) {
+        if !self.outgoing && self.is_unanswered() {
+            self.refuse(Reply::new(status), reason, false, line);
         }
     }
 
-    /// Answers the invitation by every path it came by, and remembers the answer for paths to come.
-    fn reply(&mut self, id: CallId, reply: Reply, now: Instant) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let Some(invitation) = call.invitation.as_mut() else {
-            return;
-        };
-        let slot = if reply.status < 200 {
-            &mut invitation.provisional
-        } else {
-            &mut invitation.answer
-        };
-        *slot = Some(reply.clone());
-        let (keys, tag) = (invitation.transactions.clone(), call.local_tag.clone());
-        for key in keys {
-            self.respond(&key, &reply, &tag, now);
+    /// Answers the invitation by every path it came by.
+    fn reply(&mut self, line: &mut Line) {
+        if let Some(invitation) = &self.invitation
+            && let Some(reply) = invitation.reply()
+        {
+            let arrivals = self.arrivals.iter_mut();
+            for arrival in arrivals.filter(|one| one.cseq == invitation.cseq) {
+                arrival.respond(reply, line);
+            }
         }
     }
 
     /// Refuses the invitation. A call that isn't answered yet ends with it, one that is goes on.
     pub(super) fn refuse(
         &mut self,
-        id: CallId,
-        reply: &Reply,
+        reply: Reply,
         reason: EndReason,
         remote: bool,
-        now: Instant,
+        line: &mut Line,
     ) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let ends = call.is_unanswered();
-        let Some(invitation) = call.invitation.as_mut().filter(|one| one.answer.is_none()) else {
+        let Some(invitation) = self.invitation.as_mut().filter(|one| one.is_open()) else {
             return;
         };
         invitation.repeat = None;
-        call.verification = None;
-        self.reply(id, reply.clone(), now);
-        if ends {
-            self.end(id, reason, remote, now);
+        invitation.answer = Some(reply);
+        self.verification = None;
+        self.reply(line);
+        if self.is_unanswered() {
+            self.end(reason, remote, line);
         }
     }
 
     /// The other side hung up: an invitation in progress is refused, an answer no longer repeated.
-    pub(super) fn abandon_invitation(&mut self, id: CallId, now: Instant) {
-        self.refuse(id, &Reply::new(487), EndReason::HungUp, true, now);
-        if let Some(invitation) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.invitation.as_mut())
-        {
+    pub(super) fn abandon_invitation(&mut self, line: &mut Line) {
+        self.refuse(Reply::new(487), EndReason::HungUp, true, line);
+        if let Some(invitation) = &mut self.invitation {
             invitation.repeat = None;
         }
     }
 
-    /// The flow by which the invitation came first.
-    pub(super) fn invitation_flow(&self, id: CallId) -> Option<FlowId> {
-        let invitation = self.calls.get(&id)?.invitation.as_ref()?;
-        let first = invitation.transactions.first()?;
-        self.servers.get(first).map(|entry| entry.flow)
-    }
-
-    /// An INVITE outside a dialog.
-    pub(super) fn receive_invite(
-        &mut self,
-        flow: FlowId,
-        message: Message,
-        now: Instant,
-    ) -> Option<Misbehaviour> {
-        if let Some(id) = self.find_merged(&message) {
-            self.merge(flow, id, message, now);
-            return None;
-        }
-        let refusal = if self.in_progress() >= MAXIMUM_CALLS {
-            Some((Reply::new(486), Misbehaviour::TooManyCalls))
-        } else if message.field(Name::Identity).is_none() {
-            let (status, sentence) = IdentityError::Missing.answer();
-            Some((
-                Reply::new(status).warning(sentence),
-                Misbehaviour::BadIdentity,
-            ))
-        } else {
-            None
-        };
-        if let Some((reply, how)) = refusal {
-            self.answer_once(flow, &message, &reply);
-            return Some(how);
-        }
-        if let Err(reply) = describes(&message) {
-            self.answer_once(flow, &message, &reply);
-            return None;
-        }
-        let peer = message.from().map_or("", |from| from.uri);
-        let id = self.new_call(false, Some(message.call_id().into()), canonical(peer));
-        let dialog = Dialog::at_callee(&message, FIRST - 1);
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.dialogs.push(dialog);
-            call.current = Some(0);
-            // Verification that never ends must not hold the call.
-            call.deadline = Some(now + super::call::RING_LIMIT);
-        }
-        self.invite(flow, id, message, now);
-        None
+    /// Says whether a request is a copy of the invitation by another path.
+    fn is_invited_by(&self, message: &Message) -> bool {
+        let same =
+            |one: &Invitation| one.cseq == message.number() && one.from_tag == message.from_tag();
+        self.call_id == message.call_id() && self.invitation.as_ref().is_some_and(same)
     }
 
     /// A copy of an INVITE by another path is answered as the first. Where the copy was made by a proxy, not by the
     /// caller's hedge, it did not name this device, and gets 482 (RFC 3261, section 8.2.2.2).
-    fn merge(&mut self, flow: FlowId, id: CallId, message: Message, now: Instant) {
+    fn merge(&mut self, flow: FlowId, message: &Message, line: &mut Line) -> Option<Reply> {
         let target = Uri::read(message.request_uri()).ok();
-        let named = target.and_then(|uri| uri.instance()) == Some(self.account.instance);
-        let Some(call) = self.calls.get(&id) else {
-            return;
-        };
-        let Some(invitation) = call.invitation.as_ref() else {
-            return;
-        };
-        if !named && message.to_tag().is_empty() || invitation.transactions.len() >= MAXIMUM_PATHS {
-            self.answer_once(flow, &message, &Reply::new(482));
-            return;
+        let named = target.and_then(|uri| uri.instance()) == Some(line.account.instance);
+        let same = |one: &&Arrival| one.cseq == message.number();
+        let paths = self.arrivals.iter().filter(same).count();
+        if !named && message.to_tag().is_empty() || paths >= MAXIMUM_PATHS {
+            return Some(Reply::new(482));
         }
-        let tag = call.local_tag.clone();
-        let reply = invitation
-            .answer
-            .clone()
-            .or_else(|| invitation.provisional.clone());
-        let key = self.open(flow, message, id);
-        if let Some(invitation) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.invitation.as_mut())
-        {
-            invitation.transactions.push(key.clone());
+        let mut arrival = Arrival::new(message, &self.local_tag, flow, line);
+        if let Some(reply) = self.invitation.as_ref().and_then(Invitation::reply) {
+            arrival.respond(reply, line);
         }
-        if let Some(reply) = reply {
-            self.respond(&key, &reply, &tag, now);
-        }
-    }
-
-    fn find_merged(&self, message: &Message) -> Option<CallId> {
-        let (call_id, tag) = (message.call_id(), message.from_tag());
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
-        let same = |call: &Call| {
-            call.call_id == call_id
-                && call
-                    .invitation
-                    .as_ref()
-                    .is_some_and(|one| one.cseq == number && one.from_tag == tag)
-        };
-        self.calls
-            .iter()
-            .find(|(_, call)| same(call))
-            .map(|(id, _)| *id)
+        self.arrivals.push(arrival);
+        None
     }
 
     /// A re-INVITE.
     pub(super) fn receive_reinvite(
         &mut self,
-        flow: FlowId,
-        id: CallId,
         at: usize,
-        message: Message,
-        now: Instant,
-    ) {
-        if self.find_merged(&message) == Some(id) {
-            self.merge(flow, id, message, now);
-            return;
+        flow: FlowId,
+        message: &Message,
+        line: &mut Line,
+    ) -> Option<Reply> {
+        if self.is_invited_by(message) {
+            return self.merge(flow, message, line);
         }
-        let wait = self.rng.below(10) + 1;
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let pending = call
-            .invitation
-            .as_ref()
-            .is_some_and(|one| one.answer.is_none());
-        let offered = call
-            .renegotiation
-            .as_ref()
-            .is_some_and(|one| one.retry.is_none());
-        let established = call.phase == Phase::Established && call.current == Some(at);
-        let dialog = &mut call.dialogs[at];
-        let overtaken = dialog.remote_cseq.is_some_and(|last| number < last);
-        if !overtaken {
-            dialog.remote_cseq = dialog.remote_cseq.max(Some(number));
+        let pending = self.invitation.as_ref().is_some_and(Invitation::is_open);
+        let established = self.phase == Phase::Established && self.current == Some(at);
+        let overtaken = self.dialogs[at].overtakes(message.number());
+        if self.phase == Phase::Over {
+            return Some(Reply::new(481));
         }
-        let refusal = if call.phase == Phase::Over {
-            Some(Reply::new(481))
-        } else if overtaken || pending || call.phase == Phase::Answered {
-            let mut seconds = String::new();
-            let _ = core::fmt::Write::write_fmt(&mut seconds, format_args!("{wait}"));
-            Some(Reply::new(500).header("Retry-After", &seconds))
-        } else if offered || !established {
-            Some(Reply::new(491))
-        } else {
-            describes(&message).err()
-        };
-        if let Some(reply) = refusal {
-            self.answer_once(flow, &message, &reply);
-            return;
+        if overtaken || pending || self.phase == Phase::Answered {
+            let seconds = digits(1 + u64::from(line.rng.below(10)));
+            return Some(Reply::with(500, &filled("Retry-After: %\r\n", &[&seconds])));
         }
-        dialog.refresh(&message);
-        self.invite(flow, id, message, now);
+        if self.offers() || !established {
+            return Some(Reply::new(491));
+        }
+        match offer(message) {
+            Ok(description) => {
+                self.dialogs[at].refresh(message);
+                self.invite(flow, message, &description, line);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        }
     }
 
     /// Takes an INVITE or re-INVITE in and has its Identity checked.
-    fn invite(&mut self, flow: FlowId, id: CallId, message: Message, now: Instant) {
-        let key = self.open(flow, message.clone(), id);
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        call.invitation = Some(Invitation {
-            cseq: message.cseq().map_or(0, |cseq| cseq.number),
+    fn invite(
+        &mut self,
+        flow: FlowId,
+        message: &Message,
+        description: &Description<'_>,
+        line: &mut Line,
+    ) {
+        let arrival = Arrival::new(message, &self.local_tag, flow, line);
+        self.arrivals.push(arrival);
+        let reliable = |name| message.lists(name, "100rel");
+        self.invitation = Some(Invitation {
+            cseq: message.number(),
             from_tag: message.from_tag().into(),
-            request: message.clone(),
-            transactions: Vec::from([key]),
+            offer: message.text().into(),
+            reliable: reliable(Name::Supported) || reliable(Name::Require),
             provisional: None,
             answer: None,
             repeat: None,
+            end: NEVER,
             rseq: 0,
             confirmed: false,
         });
-        if let Err(error) = self.prove(id, &message, now) {
-            self.unproved(id, error, now);
+        if let Err(error) = self.prove(message, description, line) {
+            self.unproved(error, line);
         }
     }
 
     /// A CANCEL (RFC 3261, section 9.2): 200 whenever the INVITE is known, and 487 for that if it isn't answered.
-    pub(super) fn receive_cancel(&mut self, message: &Message, now: Instant) -> Reply {
-        let key = server_key(message);
-        let Some(id) = self.servers.get(&key).and_then(|entry| entry.call) else {
-            return Reply::new(481);
-        };
-        let reason = message.list(Name::Reason).find_map(Reason::read);
-        let reason = match reason.map_or(0, |reason| reason.cause) {
+    pub(super) fn receive_cancel(
+        &mut self,
+        at: usize,
+        message: &Message,
+        line: &mut Line,
+    ) -> Reply {
+        let reason = match cause(message) {
             200 => EndReason::AnsweredElsewhere,
             600..700 => EndReason::Declined,
             408 => EndReason::NoAnswer,
             _ => EndReason::Cancelled,
         };
-        let call = self.calls.get(&id);
-        let current = call.and_then(|call| call.invitation.as_ref());
-        if current.is_some_and(|one| one.transactions.contains(&key)) {
-            self.refuse(id, &Reply::new(487), reason, true, now);
+        let cseq = self.arrivals[at].cseq;
+        if self.invitation.as_ref().is_some_and(|one| one.cseq == cseq) {
+            self.refuse(Reply::new(487), reason, true, line);
         }
         Reply::new(200)
     }
 
-    /// An ACK: of a refusal, for its transaction; of an answer, for the call.
-    pub(super) fn receive_ack(&mut self, message: &Message, now: Instant) {
-        if let Some(entry) = self.servers.get_mut(&server_key(message))
-            && entry.machine.acknowledge(now)
-        {
-            return;
-        }
-        // One that belongs to nothing is that of a refusal which was not kept.
-        let Some((id, at)) = self.find_dialog(message) else {
-            return;
-        };
-        let number = message.cseq().map_or(0, |cseq| cseq.number);
-        let Some(call) = self.calls.get_mut(&id) else {
+    /// The ACK of an answer.
+    pub(super) fn receive_ack(&mut self, at: usize, message: &Message, line: &mut Line) {
+        let Some(invitation) = &mut self.invitation else {
             return;
         };
         let answered = |one: &Reply| one.status < 300;
-        let Some(invitation) = call.invitation.as_mut() else {
-            return;
-        };
-        if call.current != Some(at)
-            || invitation.cseq != number
+        if self.current != Some(at)
+            || invitation.cseq != message.number()
             || !invitation.answer.as_ref().is_some_and(answered)
+            || invitation.confirmed
         {
-            return;
-        }
-        if invitation.confirmed {
             return;
         }
         invitation.confirmed = true;
         invitation.repeat = None;
-        call.dialogs[at].confirmed = true;
-        call.dialogs[at].trickle.open = true;
-        if call.phase == Phase::Answered {
-            call.phase = Phase::Established;
-            self.outbox
-                .push(Output::Event(Event::Established { call: id }));
-        } else if call.bye_waits {
-            call.bye_waits = false;
-            self.bye(id, "", now);
+        self.dialogs[at].confirmed = true;
+        self.dialogs[at].trickle.open = true;
+        if self.phase == Phase::Answered {
+            self.phase = Phase::Established;
+            line.tell(Event::Established { call: self.id });
+        } else if self.bye_waits {
+            self.bye_waits = false;
+            self.bye("", line);
         }
-        self.trickle(id, now);
+        self.trickle(line);
     }
 
     /// Repeats what waits for its PRACK or ACK; in the end gives up.
-    pub(super) fn invitation_timeout(&mut self, id: CallId, now: Instant) {
-        let Some(call) = self.calls.get_mut(&id) else {
+    pub(super) fn invitation_timeout(&mut self, line: &mut Line) {
+        let Some(invitation) = &mut self.invitation else {
             return;
         };
-        let Some(invitation) = call.invitation.as_mut() else {
-            return;
-        };
-        let Some(repeat) = invitation
-            .repeat
-            .as_mut()
-            .filter(|repeat| repeat.at.min(repeat.end) <= now)
-        else {
-            return;
-        };
-        if repeat.end <= now {
-            invitation.repeat = None;
-            if invitation.answer.is_none() {
-                // RFC 3262, section 3: "the UAS SHOULD reject the original request with a 5xx response".
-                self.refuse(id, &Reply::new(504), EndReason::Network, true, now);
-            } else {
-                // RFC 3261, section 13.3.1.4: confirmed or not, the dialog is ended.
-                call.bye_waits = false;
-                self.bye(id, "", now);
-                self.end(id, EndReason::Network, true, now);
-            }
+        if invitation.poll_timeout() > line.now {
             return;
         }
-        repeat.interval *= 2;
-        let limit = if invitation.answer.is_some() {
-            T2
-        } else {
-            repeat.interval
-        };
-        repeat.interval = repeat.interval.min(limit);
-        repeat.at = now + repeat.interval;
-        let reply = invitation
-            .answer
-            .clone()
-            .or_else(|| invitation.provisional.clone());
-        let (keys, tag) = (invitation.transactions.clone(), call.local_tag.clone());
-        for key in keys {
-            if let Some(reply) = &reply {
-                self.respond(&key, reply, &tag, now);
+        let open = invitation.is_open();
+        if invitation.end > line.now {
+            if let Some(repeat) = &mut invitation.repeat {
+                repeat.advance(if open { PATIENCE } else { T2 }, line.now);
             }
+            self.reply(line);
+            return;
+        }
+        invitation.repeat = None;
+        if open {
+            // RFC 3262, section 3: "the UAS SHOULD reject the original request with a 5xx response".
+            self.refuse(Reply::new(504), EndReason::Network, true, line);
+        } else {
+            // RFC 3261, section 13.3.1.4: confirmed or not, the dialog is ended.
+            self.bye_waits = false;
+            self.bye("", line);
+            self.end(EndReason::Network, true, line);
         }
     }
 }
 
-/// A response with what the peer needs to know of this device.
-fn describing(status: u16) -> Reply {
-    Reply::new(status)
-        .contact()
-        .header("Allow", ALLOW)
-        .header("Supported", SUPPORTED)
-        .header("Recv-Info", "trickle-ice")
+impl UserAgent {
+    /// An INVITE outside a dialog. Returns the refusal, if it is refused at once.
+    pub(super) fn receive_invite(
+        &mut self,
+        flow: FlowId,
+        message: &Message,
+        broken: &mut Option<Misbehaviour>,
+    ) -> Option<Reply> {
+        let mut calls = self.calls.iter_mut();
+        if let Some(call) = calls.find(|call| call.is_invited_by(message)) {
+            return call.merge(flow, message, &mut self.line);
+        }
+        if self.in_progress() >= MAXIMUM_CALLS {
+            *broken = Some(Misbehaviour::TooManyCalls);
+            return Some(Reply::new(486));
+        }
+        if message.field(Name::Identity).is_none() {
+            *broken = Some(Misbehaviour::BadIdentity);
+            let (status, sentence) = IdentityError::Missing.answer();
+            return Some(Reply::warning(status, sentence));
+        }
+        let description = match offer(message) {
+            Ok(description) => description,
+            Err(refusal) => return Some(refusal),
+        };
+        let peer = message.from().map_or("", |from| from.uri);
+        let call_id = message.call_id().into();
+        let (call, line) = self.new_call(false, call_id, canonical(peer));
+        call.dialogs.push(Dialog::new(message, FIRST - 1, None));
+        call.current = Some(0);
+        // Verification that never ends must not hold the call.
+        call.deadline = line.now + RING_LIMIT;
+        call.invite(flow, message, &description, line);
+        None
+    }
 }
 
-/// Says whether an INVITE brings an offer that can be read.
-fn describes(message: &Message) -> Result<(), Reply> {
+/// The offer that an INVITE must bring.
+fn offer(message: &Message) -> Result<Description<'_>, Reply> {
     if message.body().is_empty() {
-        return Err(Reply::new(488).warning("the INVITE must bring an offer"));
+        return Err(Reply::warning(488, "the INVITE must bring an offer"));
     }
     if !message.has_body_of(sdp::MEDIA_TYPE) {
-        return Err(Reply::new(415).header("Accept", sdp::MEDIA_TYPE));
+        return Err(Reply::with(415, "Accept: application/sdp\r\n"));
     }
-    let text = core::str::from_utf8(message.body()).ok();
-    if text.is_none_or(|text| sdp::Description::read(text).is_err()) {
-        return Err(Reply::new(400).warning("the offer can't be read"));
-    }
-    Ok(())
+    Description::read(message.text()).map_err(|_| Reply::warning(400, "the offer can't be read"))
 }

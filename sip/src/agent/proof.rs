@@ -1,44 +1,29 @@
 //! Signatures that are being made or checked by the driver.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use credential::{Job, Sign, Signed, Verified};
-use machine::Instant;
 
-use super::call::{Phase, Reply, Verification};
-use super::{CallId, Caller, EndReason, Event, Misbehaviour, Output, UserAgent};
+use super::call::{Call, Phase, RING_LIMIT};
+use super::line::Line;
+use super::reply::Reply;
+use super::{Caller, EndReason, Event, Misbehaviour, Output};
 use crate::identity::{self, Claims, IdentityError, Presented};
 use crate::message::Message;
 use crate::sdp::Description;
 
-/// What an answer of the driver is for.
+/// What is checked of an INVITE's Identity.
 #[derive(Debug)]
-pub(super) enum Proof {
-    /// The Identity of an offer.
-    Own { call: CallId, input: String },
-    /// One of the two signatures behind a peer's Identity: that of his certificate, or his own.
-    Peer {
-        call: CallId,
-        cseq: u32,
-        issuer: bool,
-    },
+pub(super) struct Verification {
+    presented: Presented,
+    /// The signatures that are still to be checked: that of his certificate, and his own.
+    issuer: Option<Job>,
+    own: Option<Job>,
 }
 
-impl Proof {
-    pub(super) fn call(&self) -> CallId {
-        match self {
-            Self::Own { call, .. } | Self::Peer { call, .. } => *call,
-        }
-    }
-}
-
-impl UserAgent {
+impl Call {
     /// Has the Identity of an offer signed. False if the offer can't be: a section has no fingerprint.
-    pub(super) fn sign(&mut self, id: CallId, sdp: &str, now: Instant) -> bool {
-        let Some(call) = self.calls.get(&id) else {
-            return false;
-        };
+    pub(super) fn sign(&mut self, sdp: &str, line: &mut Line) -> bool {
         let Ok(description) = Description::read(sdp) else {
             return false;
         };
@@ -46,35 +31,34 @@ impl UserAgent {
         if description.check(&fingerprints).is_err() {
             return false;
         }
+        let job = line.job();
         let claims = Claims {
-            orig: self.own.clone(),
-            dest: call.peer.clone(),
-            iat: self.wall.at(now) / 1000,
-            request: identity::request_name(&call.call_id, self.last_job),
+            orig: line.own.clone(),
+            dest: self.peer.clone(),
+            iat: line.wall.at(line.now) / 1000,
+            request: identity::request_name(&self.call_id, job.0),
             fingerprints,
-            name: self.account.name.clone(),
+            name: line.account.name.clone(),
         };
-        let input = identity::signing_input(&claims, &self.account.certificate);
+        let input = identity::signing_input(&claims, &line.account.certificate);
         let message = input.as_bytes().to_vec();
-        let job = self.job(Proof::Own { call: id, input });
-        self.outbox.push(Output::Sign(Sign { job, message }));
+        self.signing = Some((job, input));
+        line.outbox.push(Output::Sign(Sign { job, message }));
         true
     }
 
-    pub(super) fn signed(&mut self, signed: Signed, now: Instant) {
-        let Some(Proof::Own { call, input }) = self.proofs.remove(&signed.job) else {
+    /// A signature was made; nothing is done if it is not the one awaited.
+    pub(super) fn signed(&mut self, signed: &Signed, line: &mut Line) {
+        let Some((_, input)) = self.signing.take_if(|(job, _)| *job == signed.job) else {
             return;
         };
-        let identity = identity::write(&input, &signed.signature, &self.own);
-        let Some(found) = self.calls.get_mut(&call) else {
-            return;
-        };
-        match found.phase {
+        let identity = identity::write(&input, &signed.signature, &line.own);
+        match self.phase {
             Phase::Preparing => {
-                found.identity = Some(identity);
-                self.start(call, now);
+                self.identity = identity;
+                self.start(line);
             }
-            Phase::Established => self.reinvite(call, &identity, now),
+            Phase::Established => self.reinvite(&identity, line),
             Phase::Calling | Phase::Verifying | Phase::Alerting | Phase::Answered | Phase::Over => {
             }
         }
@@ -83,133 +67,105 @@ impl UserAgent {
     /// Checks all that is cheap of an INVITE's Identity and has its signatures verified.
     pub(super) fn prove(
         &mut self,
-        id: CallId,
         request: &Message,
-        now: Instant,
+        offer: &Description<'_>,
+        line: &mut Line,
     ) -> Result<(), IdentityError> {
-        let sdp = core::str::from_utf8(request.body()).map_err(|_| IdentityError::Mismatch)?;
-        let description = Description::read(sdp).map_err(|_| IdentityError::Mismatch)?;
-        let wall = self.wall.at(now);
-        let (presented, checks) =
-            Presented::check(request, &description, &self.anchor, &self.revocations, wall)?;
-        let call = self.calls.get_mut(&id).ok_or(IdentityError::Mismatch)?;
-        if presented.claims.orig != call.peer || presented.claims.dest != self.own {
+        let wall = line.wall.at(line.now);
+        let (presented, [issuer, own]) =
+            Presented::check(request, offer, &line.anchor, &line.revocations, wall)?;
+        if presented.claims.orig != self.peer || presented.claims.dest != line.own {
             return Err(IdentityError::Mismatch);
         }
-        call.verification = Some(Verification {
+        let jobs = [line.job(), line.job()];
+        self.verification = Some(Verification {
             presented,
-            remaining: 2,
+            issuer: Some(jobs[0]),
+            own: Some(jobs[1]),
         });
-        let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-        for (check, issuer) in checks.into_iter().zip([true, false]) {
-            let job = self.job(Proof::Peer {
-                call: id,
-                cseq,
-                issuer,
-            });
-            self.outbox.push(Output::Verify(check.with(job)));
+        for (check, job) in [issuer, own].into_iter().zip(jobs) {
+            line.outbox.push(Output::Verify(check.with(job)));
         }
         Ok(())
     }
 
-    pub(super) fn verified(&mut self, verified: Verified, now: Instant) {
-        let Some(Proof::Peer { call, cseq, issuer }) = self.proofs.remove(&verified.job) else {
+    /// A signature was checked; nothing is done if it is none of those awaited.
+    pub(super) fn verified(&mut self, verified: &Verified, line: &mut Line) {
+        let Some(verification) = &mut self.verification else {
             return;
         };
-        let Some(found) = self.calls.get_mut(&call) else {
-            return;
-        };
-        let current = found
-            .invitation
-            .as_ref()
-            .is_some_and(|one| one.cseq == cseq);
-        let Some(verification) = found.verification.as_mut().filter(|_| current) else {
-            return;
-        };
-        if !verified.valid {
-            found.verification = None;
+        let awaited = |job: &mut Job| *job == verified.job;
+        let issuer = verification.issuer.take_if(awaited).is_some();
+        let own = verification.own.take_if(awaited).is_some();
+        if !verified.valid && (issuer || own) {
+            self.verification = None;
             let error = if issuer {
                 IdentityError::Credential(credential::Refusal::Signature)
             } else {
                 IdentityError::Invalid
             };
-            self.unproved(call, error, now);
-            return;
-        }
-        verification.remaining -= 1;
-        if verification.remaining > 0 {
-            return;
-        }
-        let Some(Verification { presented, .. }) = found.verification.take() else {
-            return;
-        };
-        if self.replays.admit(presented.signed(), now) {
-            self.proved(call, presented, now);
-        } else {
-            self.unproved(call, IdentityError::Replayed, now);
+            self.unproved(error, line);
+        } else if verification.issuer.is_none()
+            && verification.own.is_none()
+            && let Some(Verification { presented, .. }) = self.verification.take()
+        {
+            if line.replays.admit(presented.signed(), line.now) {
+                self.proved(presented, line);
+            } else {
+                self.unproved(IdentityError::Replayed, line);
+            }
         }
     }
 
     /// Refuses an INVITE whose Identity does not hold.
-    pub(super) fn unproved(&mut self, id: CallId, error: IdentityError, now: Instant) {
+    pub(super) fn unproved(&mut self, error: IdentityError, line: &mut Line) {
         let (status, sentence) = error.answer();
-        let reply = Reply::new(status).warning(sentence);
-        let flow = self.invitation_flow(id);
-        self.refuse(id, &reply, EndReason::IdentityRefused, true, now);
+        let flow = self.arrivals.last().map(|one| one.flow);
+        self.refuse(
+            Reply::warning(status, sentence),
+            EndReason::IdentityRefused,
+            true,
+            line,
+        );
         if let Some(flow) = flow {
             let how = Misbehaviour::BadIdentity;
-            self.outbox
-                .push(Output::Event(Event::Misbehaved { flow, how }));
+            line.tell(Event::Misbehaved { flow, how });
         }
     }
 
     /// An INVITE is proved: now, and not before, the user hears of it.
-    fn proved(&mut self, id: CallId, presented: Presented, now: Instant) {
-        let Some(call) = self.calls.get_mut(&id) else {
+    fn proved(&mut self, presented: Presented, line: &mut Line) {
+        let (Some(at), Some(invitation)) = (self.current, &mut self.invitation) else {
             return;
         };
-        let Some(invitation) = call.invitation.as_ref() else {
-            return;
-        };
-        let offer: Vec<u8> = invitation.request.body().to_vec();
-        let Ok(offer) = String::from_utf8(offer) else {
-            return;
-        };
-        let caller = presented.certificate.user().map(|(_, instance)| instance);
-        let first = call.phase == Phase::Verifying;
-        let Some(dialog) = call.dialog() else { return };
+        let (call, dialog) = (self.id, &mut self.dialogs[at]);
+        let offer: String = core::mem::take(&mut invitation.offer);
         dialog.fingerprints = presented.claims.fingerprints;
-        if !first {
-            self.outbox
-                .push(Output::Event(Event::Offered { call: id, offer }));
-            self.deliver_candidates(id);
+        if self.phase != Phase::Verifying {
+            line.tell(Event::Offered { call, offer });
+            self.deliver_candidates(line);
             return;
         }
-        let Some(instance) = caller else { return };
+        let Some((_, instance)) = presented.certificate.user() else {
+            return;
+        };
         // Requests in the dialog go to the device that signed, whatever the Contact says.
         if dialog.instance.is_some_and(|claimed| claimed != instance) {
-            self.unproved(id, IdentityError::Mismatch, now);
+            self.unproved(IdentityError::Mismatch, line);
             return;
         }
         dialog.instance = Some(instance);
-        call.phase = Phase::Alerting;
-        call.deadline = Some(now + super::call::RING_LIMIT);
+        self.phase = Phase::Alerting;
+        self.deadline = line.now + RING_LIMIT;
         let caller = Caller {
             uri: presented.claims.orig,
             name: presented.claims.name,
             instance,
         };
-        self.outbox.push(Output::Event(Event::Incoming {
-            call: id,
+        line.tell(Event::Incoming {
+            call,
             caller,
             offer,
-        }));
-    }
-
-    fn job(&mut self, proof: Proof) -> Job {
-        self.last_job += 1;
-        let job = Job(self.last_job);
-        self.proofs.insert(job, proof);
-        job
+        });
     }
 }

@@ -1,41 +1,188 @@
 //! Requests that come in: which call and dialog they belong to, and those that are answered at once.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use credential::NodeId;
 use machine::Instant;
 
-use super::call::{Phase, Reply};
+use super::call::{Call, NEVER, Phase};
+use super::line::Line;
+use super::reply::{DESCRIPTION, Reply, head};
 use super::trickle::{self, FRAGMENT};
-use super::{ALLOW, CallId, EndReason, FlowId, Misbehaviour, Output, SUPPORTED, UserAgent};
+use super::{EndReason, FlowId, Misbehaviour, UserAgent};
 use crate::header::{RAck, Reason};
-use crate::message::{Composer, Message, Method, Name};
-use crate::sdp;
+use crate::message::{Message, Method, Name};
+use crate::text::filled;
 use crate::transaction::{Due, Kind, Server};
 use crate::uri::Uri;
 
-/// The server transaction of an INVITE. Other requests over a reliable transport need none: they are answered at once,
-/// and a copy by another path is known by its CSeq.
+/// An INVITE as it came by one path: a server transaction. Other requests over a reliable transport need none: they are
+/// answered at once, and a copy by another path is known by its CSeq.
 #[derive(Debug)]
-pub(super) struct ServerEntry {
-    pub(super) machine: Server,
-    pub(super) request: Message,
+pub(super) struct Arrival {
+    pub(super) key: String,
+    pub(super) cseq: u32,
+    /// What its responses repeat of it.
+    head: String,
     pub(super) flow: FlowId,
     /// The super node at the flow's other end.
     node: NodeId,
-    /// The last response, and the To tag that it has.
-    last: Option<(Reply, String)>,
-    pub(super) call: Option<CallId>,
+    pub(super) transaction: Server,
+    /// The last response.
+    last: Option<Reply>,
 }
 
-impl ServerEntry {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
+impl Arrival {
+    pub(super) fn new(request: &Message, tag: &str, flow: FlowId, line: &Line) -> Self {
+        Self {
+            key: transaction_key(request),
+            cseq: request.number(),
+            head: head(request, tag),
+            flow,
+            node: line.flow(flow).map_or(NodeId([0; 20]), |flow| flow.node),
+            transaction: Server::new(Kind::Invite, true),
+            last: None,
+        }
     }
 
-    pub(super) fn call(&self) -> Option<CallId> {
-        self.call
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.transaction.poll_timeout().unwrap_or(NEVER)
+    }
+
+    /// Sends a response, if the transaction still takes one.
+    pub(super) fn respond(&mut self, reply: &Reply, line: &mut Line) {
+        if self.transaction.respond(reply.status, line.now) {
+            self.last = Some(reply.clone());
+            self.respond_again(line);
+        }
+    }
+
+    /// Sends the last response, again or for the first time, by the flow that the request came by; when that is gone, by
+    /// another to the same super node, or any at all, whose super node hands it on to the one in the topmost Via.
+    fn respond_again(&mut self, line: &mut Line) {
+        let near = || line.flows.iter().find(|flow| flow.node == self.node);
+        let flow = line.flow(self.flow).or_else(near);
+        if let Some(flow) = flow.or(line.flows.first())
+            && let Some(reply) = &self.last
+        {
+            (self.flow, self.node) = (flow.id, flow.node);
+            line.reply(self.flow, &self.head, reply);
+        }
+    }
+}
+
+impl Call {
+    /// A flow came up: responses whose flow was lost are sent again.
+    pub(super) fn respond_again(&mut self, line: &mut Line) {
+        for arrival in &mut self.arrivals {
+            if line.flow(arrival.flow).is_none() && arrival.transaction.is_awaited() {
+                arrival.respond_again(line);
+            }
+        }
+    }
+
+    pub(super) fn arrival_timeouts(&mut self, line: &mut Line) {
+        self.arrivals.retain_mut(|arrival| {
+            let due = arrival.transaction.handle_timeout(line.now);
+            if due == Some(Due::Again) {
+                arrival.respond_again(line);
+            }
+            // When nobody acknowledged a refusal, there is nothing to be done about it.
+            matches!(due, None | Some(Due::Again))
+        });
+    }
+
+    /// Answers a request in a dialog, the same again if it came before.
+    fn receive_inside(&mut self, at: usize, message: &Message, line: &mut Line) -> Reply {
+        let (method, number) = (message.method(), message.number());
+        let dialog = &mut self.dialogs[at];
+        if let Some(status) = dialog.answer_to(number, method) {
+            return Reply::new(status);
+        }
+        // RFC 3261, section 12.2.2: a lower number is out of order. A PRACK is known by what it acknowledges.
+        if dialog.overtakes(number) && method != Method::Prack {
+            return Reply::warning(500, "the request was overtaken");
+        }
+        let reply = match method {
+            Method::Bye => self.receive_bye(at, message, line),
+            Method::Prack => self.receive_prack(message),
+            Method::Info => self.receive_info(at, message, line),
+            Method::Update => self.receive_update(at, message),
+            Method::Options => capabilities(),
+            Method::Invite | Method::Ack | Method::Cancel | Method::Register | Method::Other => {
+                Reply::with(405, DESCRIPTION)
+            }
+        };
+        self.dialogs[at].remember(number, method, reply.status);
+        if method == Method::Prack {
+            self.trickle(line);
+        }
+        reply
+    }
+
+    fn receive_bye(&mut self, at: usize, message: &Message, line: &mut Line) -> Reply {
+        let reason = match cause(message) {
+            200 => EndReason::AnsweredElsewhere,
+            488 => EndReason::MediaRefused,
+            _ if self.is_unanswered() => EndReason::Cancelled,
+            _ => EndReason::HungUp,
+        };
+        // Another device's dialog, or one that was never answered, ends, and the call goes on.
+        if self.current == Some(at) {
+            match self.phase {
+                Phase::Verifying | Phase::Alerting => {
+                    self.refuse(Reply::new(487), reason, true, line);
+                }
+                Phase::Answered | Phase::Established => {
+                    self.abandon_invitation(line);
+                    self.end(reason, true, line);
+                }
+                Phase::Preparing | Phase::Calling | Phase::Over => {}
+            }
+        }
+        Reply::new(200)
+    }
+
+    fn receive_prack(&mut self, message: &Message) -> Reply {
+        let rack = message.field(Name::RAck).and_then(RAck::read);
+        let (Some(rack), Some(invitation)) = (rack, &mut self.invitation) else {
+            return Reply::new(481);
+        };
+        let known = (invitation.rseq, invitation.cseq) == (rack.response, rack.request);
+        if invitation.rseq == 0 || !known {
+            return Reply::new(481);
+        }
+        if invitation.is_open() {
+            invitation.repeat = None;
+        }
+        if let Some(dialog) = self.dialog() {
+            dialog.trickle.open = true;
+        }
+        Reply::new(200)
+    }
+
+    fn receive_info(&mut self, at: usize, message: &Message, line: &mut Line) -> Reply {
+        if !trickle::is_trickle(message) {
+            return Reply::with(469, "Recv-Info: trickle-ice\r\n");
+        }
+        if !message.has_body_of(FRAGMENT) {
+            return Reply::with(415, "Accept: application/trickle-ice-sdpfrag\r\n");
+        }
+        if !self.receive_candidates(at, message, line) {
+            return Reply::warning(400, "the candidates can't be read");
+        }
+        Reply::new(200)
+    }
+
+    /// A target refresh (RFC 3311). Offers come by re-INVITE, with an Identity, only.
+    fn receive_update(&mut self, at: usize, message: &Message) -> Reply {
+        if !message.body().is_empty() {
+            return Reply::warning(488, "offer by INVITE, with an Identity");
+        }
+        self.dialogs[at].refresh(message);
+        let mut reply = Reply::new(200);
+        reply.contact = true;
+        reply
     }
 }
 
@@ -44,361 +191,142 @@ impl UserAgent {
     pub(super) fn receive_request(
         &mut self,
         flow: FlowId,
-        message: Message,
-        now: Instant,
+        message: &Message,
     ) -> Option<Misbehaviour> {
-        let method = message.method();
-        match method {
-            Method::Ack => {
-                self.receive_ack(&message, now);
-                return None;
-            }
-            Method::Cancel => {
-                let reply = self.receive_cancel(&message, now);
-                self.answer_once(flow, &message, &reply);
-                return None;
-            }
-            Method::Invite if self.receive_again(&message) => return None,
-            _ => {}
+        let mut broken = None;
+        if let Some(reply) = self.serve(flow, message, &mut broken) {
+            self.answer_once(flow, message, &reply);
         }
-        if let Err(reply) = self.acceptable(&message) {
-            self.answer_once(flow, &message, &reply);
-            return None;
-        }
-        if message.to_tag().is_empty() {
-            return self.receive_outside(flow, message, now);
-        }
-        let Some((call, at)) = self.find_dialog(&message) else {
-            self.answer_once(flow, &message, &Reply::new(481));
-            return Some(Misbehaviour::StrayRequest);
-        };
-        if method == Method::Invite {
-            self.receive_reinvite(flow, call, at, message, now);
-            return None;
-        }
-        let reply = self.receive_inside(call, at, &message, now);
-        self.answer_once(flow, &message, &reply);
-        if method == Method::Prack {
-            self.trickle(call, now);
-        }
-        None
-    }
-
-    /// Checks what every request must satisfy (RFC 3261, section 8.2).
-    fn acceptable(&self, message: &Message) -> Result<(), Reply> {
-        let mut unknown = String::new();
-        for option in message.list(Name::Require) {
-            if !["100rel", "trickle-ice"]
-                .iter()
-                .any(|known| option.eq_ignore_ascii_case(known))
-            {
-                unknown.push_str(if unknown.is_empty() { "" } else { ", " });
-                unknown.push_str(option);
-            }
-        }
-        if !unknown.is_empty() {
-            return Err(Reply::new(420).header("Unsupported", &unknown));
-        }
-        let Ok(target) = Uri::read(message.request_uri()) else {
-            return Err(Reply::new(416).warning("the Request-URI is no SIP URI"));
-        };
-        let other_device = target
-            .instance()
-            .is_some_and(|one| one != self.account.instance);
-        if target.address_of_record() != self.own || other_device {
-            return Err(Reply::new(404).warning("the request is for somebody else"));
-        }
-        Ok(())
-    }
-
-    fn receive_outside(
-        &mut self,
-        flow: FlowId,
-        message: Message,
-        now: Instant,
-    ) -> Option<Misbehaviour> {
-        let reply = match message.method() {
-            Method::Invite => return self.receive_invite(flow, message, now),
-            Method::Options => capabilities(),
-            Method::Bye | Method::Prack | Method::Info | Method::Update => Reply::new(481),
-            Method::Ack | Method::Cancel => return None,
-            Method::Register | Method::Other => Reply::new(405).header("Allow", ALLOW),
-        };
-        self.answer_once(flow, &message, &reply);
-        None
-    }
-
-    /// The call and the dialog of a request with both tags.
-    pub(super) fn find_dialog(&self, message: &Message) -> Option<(CallId, usize)> {
-        let (local, remote, call_id) = (message.to_tag(), message.from_tag(), message.call_id());
-        let mut calls = self.calls.iter();
-        let (id, call) =
-            calls.find(|(_, call)| call.call_id == call_id && call.local_tag == local)?;
-        let at = call
-            .dialogs
-            .iter()
-            .position(|dialog| dialog.remote_tag == remote)?;
-        Some((*id, at))
-    }
-
-    /// Answers a request in a dialog, the same again if it came before.
-    fn receive_inside(&mut self, id: CallId, at: usize, message: &Message, now: Instant) -> Reply {
-        let (method, number) = (
-            message.method(),
-            message.cseq().map_or(0, |cseq| cseq.number),
-        );
-        let Some(dialog) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.dialogs.get_mut(at))
-        else {
-            return Reply::new(481);
-        };
-        if let Some(status) = dialog.answer_to(number, method) {
-            return Reply::new(status);
-        }
-        // RFC 3261, section 12.2.2: a lower number is out of order. A PRACK is known by what it acknowledges.
-        if dialog.remote_cseq.is_some_and(|last| number < last) && method != Method::Prack {
-            return Reply::new(500).warning("the request was overtaken");
-        }
-        dialog.remote_cseq = dialog.remote_cseq.max(Some(number));
-        let reply = match method {
-            Method::Bye => self.receive_bye(id, at, message, now),
-            Method::Prack => self.receive_prack(id, message),
-            Method::Info => self.receive_info(id, at, message),
-            Method::Update => self.receive_update(id, at, message),
-            Method::Options => capabilities(),
-            Method::Invite | Method::Ack | Method::Cancel | Method::Register | Method::Other => {
-                Reply::new(405).header("Allow", ALLOW)
-            }
-        };
-        if let Some(dialog) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.dialogs.get_mut(at))
-        {
-            dialog.remember(number, method, reply.status);
-        }
-        reply
-    }
-
-    fn receive_bye(&mut self, id: CallId, at: usize, message: &Message, now: Instant) -> Reply {
-        let Some(call) = self.calls.get(&id) else {
-            return Reply::new(481);
-        };
-        let reason = message.list(Name::Reason).find_map(Reason::read);
-        let reason = match reason.map_or(0, |reason| reason.cause) {
-            200 => EndReason::AnsweredElsewhere,
-            488 => EndReason::MediaRefused,
-            _ if call.is_unanswered() => EndReason::Cancelled,
-            _ => EndReason::HungUp,
-        };
-        if call.current != Some(at) {
-            // Another device's dialog, or one that was never answered: it ends, the call goes on.
-            return Reply::new(200);
-        }
-        match call.phase {
-            Phase::Verifying | Phase::Alerting => {
-                self.refuse(id, &Reply::new(487), reason, true, now);
-            }
-            Phase::Answered | Phase::Established => {
-                self.abandon_invitation(id, now);
-                self.end(id, reason, true, now);
-            }
-            Phase::Preparing | Phase::Calling | Phase::Over => {}
-        }
-        Reply::new(200)
-    }
-
-    fn receive_prack(&mut self, id: CallId, message: &Message) -> Reply {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return Reply::new(481);
-        };
-        let rack = message.field(Name::RAck).and_then(RAck::read);
-        let Some(invitation) = call.invitation.as_mut() else {
-            return Reply::new(481);
-        };
-        let known = rack.is_some_and(|rack| {
-            invitation.rseq != 0
-                && rack.response == invitation.rseq
-                && rack.request == invitation.cseq
-        });
-        if !known {
-            return Reply::new(481);
-        }
-        if invitation.answer.is_none() {
-            invitation.repeat = None;
-        }
-        if let Some(dialog) = call.dialog() {
-            dialog.trickle.open = true;
-        }
-        Reply::new(200)
-    }
-
-    fn receive_info(&mut self, id: CallId, at: usize, message: &Message) -> Reply {
-        if !trickle::is_trickle(message) {
-            return Reply::new(469).header("Recv-Info", "trickle-ice");
-        }
-        if !message.has_body_of(FRAGMENT) {
-            return Reply::new(415).header("Accept", FRAGMENT);
-        }
-        if !self.receive_candidates(id, at, message) {
-            return Reply::new(400).warning("the candidates can't be read");
-        }
-        Reply::new(200)
-    }
-
-    /// A target refresh (RFC 3311). Offers come by re-INVITE, with an Identity, only.
-    fn receive_update(&mut self, id: CallId, at: usize, message: &Message) -> Reply {
-        if !message.body().is_empty() {
-            return Reply::new(488).warning("offer by INVITE, with an Identity");
-        }
-        if let Some(dialog) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.dialogs.get_mut(at))
-        {
-            dialog.refresh(message);
-        }
-        Reply::new(200).contact()
+        broken
     }
 
     /// Answers a request without keeping anything.
     pub(super) fn answer_once(&mut self, flow: FlowId, request: &Message, reply: &Reply) {
-        if request.method() == Method::Ack {
-            return;
-        }
-        let tag = match self.find_invited(request) {
-            Some(tag) => tag,
-            None => self.word(),
+        // A request without To tag may belong to a call all the same: a CANCEL.
+        let mut calls = self.calls.iter();
+        let invited = calls.find(|call| !call.outgoing && call.call_id == request.call_id());
+        let tag = match invited {
+            Some(call) => call.local_tag.clone(),
+            None => self.line.word(),
         };
-        let message = self.written(request, reply, &tag);
-        self.outbox.push(Output::Send { flow, message });
+        self.line.reply(flow, &head(request, &tag), reply);
     }
 
-    fn written(&self, request: &Message, reply: &Reply, tag: &str) -> Vec<u8> {
-        let mut composer = Composer::response(request, reply.status, tag).raw(&reply.headers);
-        if reply.contact {
-            composer = composer.header("Contact", &self.contact());
-        }
-        composer.body(reply.content_type, &reply.body)
-    }
-
-    /// The tag of the call that a request without To tag (a CANCEL) belongs to.
-    fn find_invited(&self, request: &Message) -> Option<String> {
-        let call_id = request.call_id();
-        let mut calls = self.calls.values();
-        let call = calls.find(|call| !call.outgoing && call.call_id == call_id)?;
-        Some(call.local_tag.clone())
-    }
-
-    /// Opens the server transaction of an INVITE; the key names it.
-    pub(super) fn open(&mut self, flow: FlowId, request: Message, call: CallId) -> String {
-        let key = server_key(&request);
-        let node = self.flows.iter().find(|one| one.id == flow);
-        let entry = ServerEntry {
-            node: node.map_or(NodeId([0; 20]), |one| one.node),
-            machine: Server::new(Kind::Invite, true),
-            request,
-            flow,
-            last: None,
-            call: Some(call),
-        };
-        self.servers.insert(key.clone(), entry);
-        key
-    }
-
-    /// Sends a response in a server transaction.
-    pub(super) fn respond(&mut self, key: &str, reply: &Reply, tag: &str, now: Instant) {
-        let Some(entry) = self.servers.get_mut(key) else {
-            return;
-        };
-        if !entry.machine.respond(reply.status, now) {
-            return;
-        }
-        entry.last = Some((reply.clone(), tag.into()));
-        self.send_last(key);
-    }
-
-    /// Sends a transaction's last response, again or for the first time.
-    fn send_last(&mut self, key: &str) {
-        let flow = self.flow_back(key);
-        if let Some(entry) = self.servers.get(key)
-            && let (Some(flow), Some((reply, tag))) = (flow, &entry.last)
-        {
-            let message = self.written(&entry.request, reply, tag);
-            self.outbox.push(Output::Send { flow, message });
-        }
-    }
-
-    /// The flow for a response: the one that the request came by; when that is gone, another to the same super node, or
-    /// any at all, whose super node hands it on to the one in the topmost Via.
-    fn flow_back(&mut self, key: &str) -> Option<FlowId> {
-        let entry = self.servers.get_mut(key)?;
-        let same = self.flows.iter().find(|flow| flow.id == entry.flow);
-        let near = || self.flows.iter().find(|flow| flow.node == entry.node);
-        let flow = same.or_else(near).or_else(|| self.flows.first())?;
-        (entry.flow, entry.node) = (flow.id, flow.node);
-        Some(flow.id)
-    }
-
-    /// A flow came up: responses whose flow was lost are sent again.
-    pub(super) fn respond_again(&mut self) {
-        let lost = self.servers.keys_where(|_, entry| {
-            self.flows.iter().all(|flow| flow.id != entry.flow) && entry.machine.is_awaited()
-        });
-        for key in lost {
-            self.send_last(&key);
-        }
-    }
-
-    /// A copy of an INVITE in a transaction that is open: repeats what was answered.
-    fn receive_again(&mut self, message: &Message) -> bool {
-        let key = server_key(message);
-        let Some(entry) = self.servers.get(&key) else {
-            return false;
-        };
-        if entry.machine.receive_again() {
-            self.send_last(&key);
-        }
-        true
-    }
-
-    pub(super) fn server_timeouts(&mut self, now: Instant) {
-        let mut again = Vec::new();
-        self.servers
-            .retain(|key, entry| match entry.machine.handle_timeout(now) {
-                Some(Due::Again) => {
-                    again.push(key.clone());
-                    true
+    /// Gives a request to whom it is for. Returns the response, unless there is none or the call sends it.
+    fn serve(
+        &mut self,
+        flow: FlowId,
+        message: &Message,
+        broken: &mut Option<Misbehaviour>,
+    ) -> Option<Reply> {
+        let (method, line) = (message.method(), &mut self.line);
+        if let Method::Invite | Method::Ack | Method::Cancel = method {
+            let key = transaction_key(message);
+            for call in &mut self.calls {
+                let Some(at) = call.arrivals.iter().position(|one| one.key == key) else {
+                    continue;
+                };
+                if method == Method::Cancel {
+                    return Some(call.receive_cancel(at, message, line));
                 }
-                None => true,
-                // Nobody acknowledged a refusal: there is nothing to be done about it.
-                Some(Due::Over | Due::TimedOut) => false,
-            });
-        for key in again {
-            self.send_last(&key);
+                let arrival = &mut call.arrivals[at];
+                if method == Method::Invite {
+                    if arrival.transaction.receive_again() {
+                        arrival.respond_again(line);
+                    }
+                    return None;
+                }
+                if arrival.transaction.acknowledge(line.now) {
+                    return None;
+                }
+            }
+        }
+        match method {
+            Method::Cancel => return Some(Reply::new(481)),
+            // One that belongs to nothing is that of a refusal which was not kept.
+            Method::Ack => {
+                let (call, at) = find_dialog(&mut self.calls, message)?;
+                call.receive_ack(at, message, line);
+                return None;
+            }
+            _ => {}
+        }
+        if let Err(refusal) = acceptable(message, line) {
+            return Some(refusal);
+        }
+        if message.to_tag().is_empty() {
+            return match method {
+                Method::Invite => self.receive_invite(flow, message, broken),
+                Method::Options => Some(capabilities()),
+                Method::Register | Method::Other => Some(Reply::with(405, DESCRIPTION)),
+                _ => Some(Reply::new(481)),
+            };
+        }
+        let Some((call, at)) = find_dialog(&mut self.calls, message) else {
+            *broken = Some(Misbehaviour::StrayRequest);
+            return Some(Reply::new(481));
+        };
+        if method == Method::Invite {
+            call.receive_reinvite(at, flow, message, line)
+        } else {
+            Some(call.receive_inside(at, message, line))
         }
     }
+}
+
+/// Checks what every request must satisfy (RFC 3261, section 8.2).
+fn acceptable(message: &Message, line: &Line) -> Result<(), Reply> {
+    let mut unknown = String::new();
+    for option in message.list(Name::Require) {
+        let known = ["100rel", "trickle-ice"];
+        if !known.iter().any(|known| option.eq_ignore_ascii_case(known)) {
+            unknown.push_str(if unknown.is_empty() { "" } else { ", " });
+            unknown.push_str(option);
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(Reply::with(420, &filled("Unsupported: %\r\n", &[&unknown])));
+    }
+    let Ok(target) = Uri::read(message.request_uri()) else {
+        return Err(Reply::warning(416, "the Request-URI is no SIP URI"));
+    };
+    let device = target.instance().unwrap_or(line.account.instance);
+    if target.address_of_record() != line.own || device != line.account.instance {
+        return Err(Reply::warning(404, "the request is for somebody else"));
+    }
+    Ok(())
+}
+
+/// The call and the dialog of a request with both tags.
+fn find_dialog<'a>(calls: &'a mut [Call], message: &Message) -> Option<(&'a mut Call, usize)> {
+    let (local, remote, call_id) = (message.to_tag(), message.from_tag(), message.call_id());
+    let mut calls = calls.iter_mut();
+    let call = calls.find(|call| call.call_id == call_id && call.local_tag == local)?;
+    let at = call
+        .dialogs
+        .iter()
+        .position(|one| one.remote_tag == remote)?;
+    Some((call, at))
+}
+
+/// The status in a Reason, 0 if there is none.
+pub(super) fn cause(message: &Message) -> u16 {
+    let reason = message.list(Name::Reason).find_map(Reason::read);
+    reason.map_or(0, |reason| reason.cause)
 }
 
 /// What this user agent understands.
 fn capabilities() -> Reply {
-    Reply::new(200)
-        .header("Allow", ALLOW)
-        .header("Supported", SUPPORTED)
-        .header("Recv-Info", "trickle-ice")
-        .header("Accept", sdp::MEDIA_TYPE)
-        .contact()
+    let mut reply = Reply::describing(200);
+    reply.headers.push_str("Accept: application/sdp\r\n");
+    reply
 }
 
 /// Names a server transaction (RFC 3261, section 17.2.3); an INVITE's also serves its ACK and CANCEL.
-pub(super) fn server_key(request: &Message) -> String {
+fn transaction_key(request: &Message) -> String {
     let mut key = String::new();
     if let Some(via) = request.via() {
-        key.push_str(via.branch().unwrap_or(""));
-        key.push(' ');
-        key.push_str(via.sent_by);
+        key = filled("% %", &[via.branch().unwrap_or(""), via.sent_by]);
         key.make_ascii_lowercase();
     }
     key

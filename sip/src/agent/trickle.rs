@@ -6,116 +6,80 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use machine::Instant;
-
 use super::call::{Call, Phase};
+use super::dialog::Sent;
 use super::exchange::Purpose;
-use super::{CallId, Candidate, Event, Output, UserAgent};
-use crate::message::{Message, Name, Template};
+use super::line::Line;
+use super::{Candidate, Event};
+use crate::message::{Message, Name};
 use crate::sdp::Description;
+use crate::text::fill;
 
 pub(super) const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const HEADERS: &str = "Info-Package: trickle-ice\r\nContent-Disposition: Info-Package\r\n\
+    Content-Type: application/trickle-ice-sdpfrag\r\n";
 /// How many local candidates are sent in one generation.
 const MAXIMUM: usize = 64;
 
-impl UserAgent {
+impl Call {
     /// Sends a local candidate to the peer, as soon as a dialog allows.
-    pub fn candidate(&mut self, call: CallId, candidate: Candidate, now: Instant) {
-        let Some(found) = self.calls.get_mut(&call) else {
-            return;
-        };
-        let local = &mut found.candidates;
-        if local
-            .list
-            .first()
-            .is_some_and(|first| first.ufrag != candidate.ufrag)
-        {
-            local.list.clear();
-            local.complete = false;
-            for dialog in &mut found.dialogs {
-                dialog.trickle.sent = 0;
-                dialog.trickle.sent_end = false;
+    pub(super) fn candidate(&mut self, candidate: Candidate, line: &mut Line) {
+        let first = self.candidates.first();
+        if first.is_some_and(|first| first.ufrag != candidate.ufrag) {
+            self.candidates.clear();
+            self.complete = false;
+            for dialog in &mut self.dialogs {
+                dialog.trickle.sent = Sent::default();
             }
         }
-        let text = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-        if local.list.len() < MAXIMUM && text(&candidate.line) && text(&candidate.mid) {
-            local.list.push(candidate);
+        let is_line = |text: &str| !text.is_empty() && !text.bytes().any(|b| b.is_ascii_control());
+        if self.candidates.len() < MAXIMUM && is_line(&candidate.line) && is_line(&candidate.mid) {
+            self.candidates.push(candidate);
         }
-        self.trickle(call, now);
+        self.trickle(line);
     }
 
-    /// Says that no more local candidates come in this generation.
-    pub fn end_of_candidates(&mut self, call: CallId, now: Instant) {
-        if let Some(found) = self.calls.get_mut(&call) {
-            found.candidates.complete = true;
-            self.trickle(call, now);
-        }
+    /// No more local candidates come in this generation.
+    pub(super) fn end_of_candidates(&mut self, line: &mut Line) {
+        self.complete = true;
+        self.trickle(line);
     }
 
     /// Sends what is new to every dialog that can take it.
-    pub(super) fn trickle(&mut self, id: CallId, now: Instant) {
-        let Some(call) = self.calls.get(&id) else {
-            return;
-        };
+    pub(super) fn trickle(&mut self, line: &mut Line) {
         // Candidates must not overtake the offer that they belong to.
-        let unsent = call.renegotiation.as_ref().is_some_and(|one| !one.sent);
-        let (count, end) = (call.candidates.list.len(), call.candidates.complete);
-        if unsent || count == 0 && !end {
+        let unsent = self.renegotiation.as_ref().is_some_and(|one| !one.sent);
+        let have = Sent {
+            count: self.candidates.len(),
+            end: self.complete,
+        };
+        if unsent || have == Sent::default() {
             return;
         }
-        let ready = |at: usize| match call.phase {
-            Phase::Calling => true,
-            Phase::Alerting | Phase::Answered | Phase::Established => call.current == Some(at),
-            Phase::Preparing | Phase::Verifying | Phase::Over => false,
-        };
-        let dialogs = call.dialogs.iter().enumerate();
-        let dialogs = dialogs.filter(|(at, dialog)| {
-            let trickle = &dialog.trickle;
-            let news = trickle.sent < count || end && !trickle.sent_end;
-            ready(*at) && news && trickle.supported && trickle.open && !trickle.busy
-        });
-        let dialogs: Vec<_> = dialogs.map(|(at, _)| at).collect();
-        let fragment = fragment(call);
-        for at in dialogs {
-            if let Some(call) = self.calls.get_mut(&id) {
-                call.dialogs[at].trickle.busy = true;
-            }
-            let purpose = Purpose::Info {
-                dialog: at,
-                sent: count,
-                end,
+        for at in 0..self.dialogs.len() {
+            let ready = match self.phase {
+                Phase::Calling => true,
+                Phase::Alerting | Phase::Answered | Phase::Established => self.current == Some(at),
+                Phase::Preparing | Phase::Verifying | Phase::Over => false,
             };
-            self.send_inside(id, at, purpose, now, |composer| {
-                let composer = composer
-                    .header("Info-Package", "trickle-ice")
-                    .header("Content-Disposition", "Info-Package");
-                Template::new(composer, FRAGMENT, fragment.as_bytes().to_vec())
-            });
+            let trickle = &mut self.dialogs[at].trickle;
+            let news = trickle.sent.count < have.count || have.end && !trickle.sent.end;
+            let can = trickle.supported && trickle.open && trickle.under_way.is_none();
+            if ready && news && can {
+                trickle.under_way = Some(have);
+                let fragment = self.fragment();
+                self.send_inside(Purpose::Info, at, (HEADERS, &fragment), line);
+            }
         }
     }
 
-    pub(super) fn info_concluded(
-        &mut self,
-        id: CallId,
-        at: usize,
-        status: u16,
-        (sent, end): (usize, bool),
-        now: Instant,
-    ) {
-        let Some(dialog) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.dialogs.get_mut(at))
-        else {
-            return;
-        };
-        let trickle = &mut dialog.trickle;
-        trickle.busy = false;
+    pub(super) fn info_concluded(&mut self, at: usize, status: u16, line: &mut Line) {
+        let trickle = &mut self.dialogs[at].trickle;
+        let under_way = trickle.under_way.take().unwrap_or_default();
         match status {
             200..300 => {
-                trickle.sent = sent;
-                trickle.sent_end = end;
-                self.trickle(id, now);
+                trickle.sent = under_way;
+                self.trickle(line);
             }
             // It was overtaken, or lost with its path: the next one repeats it.
             408 | 430 | 500 | 503 => {}
@@ -124,133 +88,111 @@ impl UserAgent {
     }
 
     /// Takes the peer's candidates out of an INFO; false if it holds none that can be read.
-    pub(super) fn receive_candidates(&mut self, id: CallId, at: usize, message: &Message) -> bool {
+    pub(super) fn receive_candidates(
+        &mut self,
+        at: usize,
+        message: &Message,
+        line: &mut Line,
+    ) -> bool {
         let Ok(text) = core::str::from_utf8(message.body()) else {
             return false;
         };
         let Ok(fragment) = Description::read_fragment(text) else {
             return false;
         };
-        let Some(dialog) = self
-            .calls
-            .get_mut(&id)
-            .and_then(|call| call.dialogs.get_mut(at))
-        else {
-            return false;
-        };
-        let mut candidates = Vec::new();
+        let dialog = &mut self.dialogs[at];
         let mut complete = fragment.session.complete;
         for section in &fragment.media {
             complete |= section.complete;
-            let ufrag = match section.ufrag.as_str() {
-                "" => &fragment.session.ufrag,
+            let ufrag = match section.ufrag {
+                "" => fragment.session.ufrag,
                 ufrag => ufrag,
             };
-            candidates.extend(section.candidates.iter().map(|line| Candidate {
-                mid: section.mid.clone(),
-                line: line.clone(),
-                ufrag: ufrag.into(),
-            }));
+            for line in &section.candidates {
+                dialog.receive_candidate(Candidate {
+                    mid: section.mid.into(),
+                    line: (*line).into(),
+                    ufrag: ufrag.into(),
+                });
+            }
         }
-        dialog.receive_candidates(candidates, complete);
-        self.deliver_candidates(id);
+        dialog.trickle.complete |= complete;
+        self.deliver_candidates(line);
         true
     }
 
     /// Hands the peer's candidates on, but not before the description that they belong to.
-    pub(super) fn deliver_candidates(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            return;
-        };
-        let negotiating = call
-            .renegotiation
-            .as_ref()
-            .is_some_and(|one| one.retry.is_none());
-        let held = match call.phase {
+    pub(super) fn deliver_candidates(&mut self, line: &mut Line) {
+        let held = match self.phase {
             Phase::Alerting | Phase::Answered | Phase::Established => {
-                negotiating || call.verification.is_some()
+                self.offers() || self.verification.is_some()
             }
             Phase::Preparing | Phase::Calling | Phase::Verifying | Phase::Over => true,
         };
-        let Some(dialog) = call.dialog().filter(|_| !held) else {
+        let call = self.id;
+        let Some(dialog) = self.dialog().filter(|_| !held) else {
             return;
         };
         let trickle = &mut dialog.trickle;
-        let candidates = trickle.received[trickle.delivered..].to_vec();
-        let complete = trickle.complete;
-        if candidates.is_empty() && (!complete || trickle.delivered_end) {
-            return;
+        let have = Sent {
+            count: trickle.received.len(),
+            end: trickle.complete,
+        };
+        let known = trickle.delivered;
+        if have.count > known.count || have.end && !known.end {
+            trickle.delivered = have;
+            line.tell(Event::Candidates {
+                call,
+                candidates: trickle.received[known.count..].to_vec(),
+                complete: have.end,
+            });
         }
-        trickle.delivered = trickle.received.len();
-        trickle.delivered_end = complete;
-        self.outbox.push(Output::Event(Event::Candidates {
-            call: id,
-            candidates,
-            complete,
-        }));
+    }
+
+    /// Writes the local candidates as an SDP fragment (RFC 8840, section 9).
+    fn fragment(&self) -> String {
+        let description = Description::read(&self.description).unwrap_or_default();
+        let sections = || core::iter::once(&description.session).chain(&description.media);
+        let ufrag = match self.candidates.first() {
+            Some(first) if !first.ufrag.is_empty() => &*first.ufrag,
+            _ => sections()
+                .map(|one| one.ufrag)
+                .find(|one| !one.is_empty())
+                .unwrap_or(""),
+        };
+        let mut text = String::new();
+        fill(&mut text, "a=ice-ufrag:%\r\n", &[ufrag]);
+        if let Some(one) = sections().find(|one| one.ufrag == ufrag && !one.password.is_empty()) {
+            fill(&mut text, "a=ice-pwd:%\r\n", &[one.password]);
+        }
+        let mut mids: Vec<&str> = Vec::new();
+        for candidate in &self.candidates {
+            if !mids.contains(&&*candidate.mid) {
+                mids.push(&candidate.mid);
+            }
+        }
+        if mids.is_empty() {
+            mids.extend(description.media.first().map(|one| one.mid));
+        }
+        for mid in mids {
+            let section = description.media.iter().find(|one| one.mid == mid);
+            let kind = section.map_or("audio", |one| one.kind);
+            fill(&mut text, "m=% 9 RTP/AVP 0\r\na=mid:%\r\n", &[kind, mid]);
+            for candidate in self.candidates.iter().filter(|one| one.mid == mid) {
+                let line = candidate.line.trim_start_matches("a=");
+                fill(&mut text, "a=%\r\n", &[line]);
+            }
+            if self.complete {
+                text.push_str("a=end-of-candidates\r\n");
+            }
+        }
+        text
     }
 }
 
 /// Says whether an INFO is of the package that this user agent takes.
 pub(super) fn is_trickle(message: &Message) -> bool {
-    let package = message.field(Name::InfoPackage).unwrap_or("");
-    let package = package.split(';').next().unwrap_or("");
-    crate::header::trim(package).eq_ignore_ascii_case("trickle-ice")
-}
-
-/// Writes the local candidates as an SDP fragment (RFC 8840, section 9).
-fn fragment(call: &Call) -> String {
-    let description = Description::read(&call.description).unwrap_or_default();
-    let candidates = &call.candidates;
-    let mut text = String::new();
-    let mut line = |parts: &[&str]| {
-        for part in parts {
-            text.push_str(part);
-        }
-        text.push_str("\r\n");
-    };
-    let ufrag = candidates
-        .list
-        .first()
-        .map_or("", |first| first.ufrag.as_str());
-    let sections = || core::iter::once(&description.session).chain(&description.media);
-    let ufrag = match ufrag {
-        "" => sections()
-            .map(|one| one.ufrag.as_str())
-            .find(|one| !one.is_empty())
-            .unwrap_or(""),
-        ufrag => ufrag,
-    };
-    line(&["a=ice-ufrag:", ufrag]);
-    if let Some(section) = sections().find(|one| one.ufrag == ufrag && !one.password.is_empty()) {
-        line(&["a=ice-pwd:", &section.password]);
-    }
-    let mut mids: Vec<&str> = Vec::new();
-    for candidate in &candidates.list {
-        if !mids.contains(&candidate.mid.as_str()) {
-            mids.push(&candidate.mid);
-        }
-    }
-    if mids.is_empty() {
-        mids.extend(description.media.first().map(|one| one.mid.as_str()));
-    }
-    for mid in mids {
-        let section = description.media.iter().find(|one| one.mid == mid);
-        line(&[
-            "m=",
-            section.map_or("audio", |one| one.kind.as_str()),
-            " 9 RTP/AVP 0",
-        ]);
-        line(&["a=mid:", mid]);
-        for candidate in candidates.list.iter().filter(|one| one.mid == mid) {
-            line(&[
-                "a=",
-                candidate.line.strip_prefix("a=").unwrap_or(&candidate.line),
-            ]);
-        }
-        if candidates.complete {
-            line(&["a=end-of-candidates"]);
-        }
-    }
-    text
+    message
+        .main(Name::InfoPackage)
+        .eq_ignore_ascii_case("trickle-ice")
 }

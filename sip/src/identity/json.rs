@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::text::hex;
+
 /// How deep a value may nest.
 const DEPTH: u8 = 6;
 
@@ -58,23 +60,22 @@ pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     reader.rest.is_empty().then_some(value)
 }
 
-/// Appends a string with its quotes.
-pub(super) fn write(text: &str, json: &mut String) {
-    json.push('"');
+/// A text as it stands between quotes.
+pub(super) fn escaped(text: &str) -> String {
+    let mut json = String::new();
     for character in text.chars() {
         match character {
-            '"' | '\\' => {
-                json.push('\\');
-                json.push(character);
-            }
+            '"' | '\\' => json.push('\\'),
             '\0'..='\x1f' => {
-                let code = u32::from(character);
-                let _ = core::fmt::Write::write_fmt(json, format_args!("\\u{code:04x}"));
+                json.push_str("\\u00");
+                hex(&mut json, &[character as u8], "");
+                continue;
             }
-            _ => json.push(character),
+            _ => {}
         }
+        json.push(character);
     }
-    json.push('"');
+    json
 }
 
 struct Reader<'a> {
@@ -223,8 +224,7 @@ mod tests {
     #[test]
     fn written_strings_are_read() {
         for text in ["", "a\"b\\c", "\u{1}\n\u{7f}é\u{1f600}", "</script>"] {
-            let mut json = String::new();
-            write(text, &mut json);
+            let json = alloc::format!("\"{}\"", escaped(text));
             assert_eq!(read(json.as_bytes()), Some(Value::Text(text.into())));
         }
     }

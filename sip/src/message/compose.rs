@@ -85,48 +85,4 @@ impl Composer {
     pub fn finish(self) -> Vec<u8> {
         self.body("", &[])
     }
-
-    /// Ends a message's headers without a body, to be completed for every path by [`Template::request`].
-    pub(crate) fn into_text(self) -> String {
-        self.text
-    }
-}
-
-/// A request but for what differs from path to path: Via and Route.
-#[derive(Debug, Clone)]
-pub struct Template {
-    line: String,
-    headers: String,
-    content_type: &'static str,
-    body: Vec<u8>,
-}
-
-impl Template {
-    /// Keeps what `composer` holds; its first line stays the first.
-    #[must_use]
-    pub fn new(composer: Composer, content_type: &'static str, body: Vec<u8>) -> Self {
-        let text = composer.into_text();
-        let end = text.find('\n').map_or(text.len(), |end| end + 1);
-        Self {
-            line: text[..end].into(),
-            headers: text[end..].into(),
-            content_type,
-            body,
-        }
-    }
-
-    /// Writes the request for one path.
-    #[must_use]
-    pub fn request(&self, via: &str, route: Option<&str>) -> Vec<u8> {
-        let mut composer = Composer {
-            text: self.line.clone(),
-        };
-        composer = composer.header("Via", via);
-        if let Some(route) = route {
-            composer = composer.header("Route", route);
-        }
-        composer
-            .raw(&self.headers)
-            .body(self.content_type, &self.body)
-    }
 }

@@ -1,3 +1,4 @@
+use alloc::string::String;
 use core::fmt;
 
 use super::{Message, Name};
@@ -57,30 +58,36 @@ impl Flaw {
     }
 }
 
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "message too large",
-            Self::HeadTooLarge => "too many or too long headers",
-            Self::LineEnd => "line without CRLF, or head without end",
-            Self::Character => "character that a head must not hold",
-            Self::StartLine => "malformed start line",
-            Self::Version => "version is not SIP/2.0",
-            Self::RequestUri => "malformed Request-URI",
-            Self::FieldSyntax => "line that is no header field",
-            Self::Missing(name) => return write(f, "missing ", *name),
-            Self::Duplicate(name) => return write(f, "more than one ", *name),
-            Self::Value(name) => return write(f, "malformed ", *name),
-            Self::CSeq => "CSeq out of bounds or of another method",
-            Self::Branch => "topmost Via without a branch of RFC 3261",
-            Self::ContentLength => "Content-Length does not fit the body",
-        })
+impl Flaw {
+    /// The flaw in words.
+    #[must_use]
+    pub fn text(self) -> String {
+        let (text, name) = match self {
+            Self::TooLarge => ("message too large", Name::Other),
+            Self::HeadTooLarge => ("too many or too long headers", Name::Other),
+            Self::LineEnd => ("line without CRLF, or head without end", Name::Other),
+            Self::Character => ("character that a head must not hold", Name::Other),
+            Self::StartLine => ("malformed start line", Name::Other),
+            Self::Version => ("version is not SIP/2.0", Name::Other),
+            Self::RequestUri => ("malformed Request-URI", Name::Other),
+            Self::FieldSyntax => ("line that is no header field", Name::Other),
+            Self::Missing(name) => ("missing ", name),
+            Self::Duplicate(name) => ("more than one ", name),
+            Self::Value(name) => ("malformed ", name),
+            Self::CSeq => ("CSeq out of bounds or of another method", Name::Other),
+            Self::Branch => ("topmost Via without a branch of RFC 3261", Name::Other),
+            Self::ContentLength => ("Content-Length does not fit the body", Name::Other),
+        };
+        let mut sentence = String::from(text);
+        sentence.push_str(name.as_str());
+        sentence
     }
 }
 
-fn write(f: &mut fmt::Formatter<'_>, text: &str, name: Name) -> fmt::Result {
-    f.write_str(text)?;
-    f.write_str(name.as_str())
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
 }
 
 /// A message that was refused, and what of it can serve to answer.
