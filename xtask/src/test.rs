@@ -108,6 +108,7 @@ fn clippy(_: &mut Count) -> Result<()> {
 }
 
 fn unit(count: &mut Count) -> Result<()> {
+    tools::python()?;
     tests(
         workspace::cargo().args(["test", "--workspace", "--no-fail-fast"]),
         count,

@@ -18,6 +18,11 @@ pub(crate) fn browsers() -> Result<PathBuf> {
     geckodriver()
 }
 
+/// Makes sure that the second encoder of `docs/protocol.md` can run.
+pub(crate) fn python() -> Result<()> {
+    packages(&[(&["python3"], "python3")])
+}
+
 /// Installs the packages whose programs are missing, or says which command would.
 pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
     let missing: Vec<&str> = wanted

@@ -4,3 +4,4 @@
 mod authority;
 mod encoding;
 mod profile;
+mod vectors;
