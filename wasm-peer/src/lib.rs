@@ -14,6 +14,7 @@ mod driver;
 mod event;
 mod host;
 mod link;
+#[cfg(debug_assertions)]
 mod panic;
 mod peer;
 

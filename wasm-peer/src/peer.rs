@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::driver::Driver;
 use crate::host::Host;
+#[cfg(debug_assertions)]
 use crate::panic;
 
 /// A user on a device. The methods are those of [`p2psip::Peer`], which documents them, and those by which the host
@@ -31,6 +32,7 @@ impl Peer {
         revocations: &[u8],
         host: Host,
     ) -> Result<Self, JsError> {
+        #[cfg(debug_assertions)]
         panic::report_on_console();
         let anchor = TrustAnchor::read(root).map_err(|_| JsError::new("bad root certificate"))?;
         let certificate = read(certificate)?;

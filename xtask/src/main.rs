@@ -11,6 +11,7 @@ mod web;
 mod workspace;
 
 use std::process::ExitCode;
+use web::module::Purpose;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
@@ -18,7 +19,8 @@ usage: cargo xtask <command>
   run [--super-nodes N] [--http ADDRESS:PORT] [--domain NAME]
                     build everything, start N super nodes (3) with a login and a bootstrap
                     server on this machine, print where to open the page; Ctrl-C ends it
-  web               build the page and the browser node into web/dist
+  web [--debug]     build the page and the browser node into web/dist; with --debug, a defect
+                    of the node says on the console where it is
   test [PART..]     run every check, or only the named parts:
                     fmt layers clippy unit web browser
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
@@ -32,7 +34,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["run", rest @ ..] => run::run(rest),
-        ["web"] => web::build().map(|_| ()),
+        ["web"] => web::build(Purpose::Serving).map(|_| ()),
+        ["web", "--debug"] => web::build(Purpose::Debugging).map(|_| ()),
         ["test", parts @ ..] => test::run(parts),
         ["bench", "size"] => bench::size(),
         ["bench", "call", rest @ ..] => bench::call(rest),

@@ -3,6 +3,7 @@
 //! Everything is built in the dev profile: its dependencies are optimised all the same, it compiles in a fraction
 //! of a release build's time, and `cargo xtask test` uses the very same artefacts.
 
+use crate::web::module::Purpose;
 use crate::{shell, web, workspace};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             }
         }
     }
-    let page = web::build()?;
+    let page = web::build(Purpose::Serving)?;
     shell::step("building the node (the first time this takes some minutes)");
     shell::run(workspace::cargo().args(["build", "--package", "relay-node"]))?;
     shell::step(&format!(

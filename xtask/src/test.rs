@@ -3,6 +3,7 @@
 //! All cargo commands select the whole workspace, so that each dependency is compiled with one set of features:
 //! naming a package would choose another set and build half of them again.
 
+use crate::web::module::{self, Purpose};
 use crate::{shell, tools, web, workspace};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
@@ -16,7 +17,7 @@ const PARTS: &[Part] = &[
     ("layers", layers),
     ("clippy", clippy),
     ("unit", unit),
-    ("web", |_| web::build().map(|_| ())),
+    ("web", |_| web::build(Purpose::Serving).map(|_| ())),
     ("browser", browser),
 ];
 
@@ -86,7 +87,7 @@ fn fmt(_: &mut Count) -> Result<()> {
 }
 
 fn layers(_: &mut Count) -> Result<()> {
-    web::ensure_target(BARE_TARGET)?;
+    module::ensure_target(BARE_TARGET)?;
     let mut cargo = workspace::cargo();
     cargo.args(["check", "--lib", "--target", BARE_TARGET]);
     for core in CORES {
@@ -118,7 +119,7 @@ fn unit(count: &mut Count) -> Result<()> {
 fn browser(count: &mut Count) -> Result<()> {
     let geckodriver = tools::browsers()?;
     if !workspace::root().join("web/dist/partyline").is_dir() {
-        web::build()?;
+        web::build(Purpose::Serving)?;
     }
     shell::run(workspace::cargo().args([
         "build",

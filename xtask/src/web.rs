@@ -8,123 +8,37 @@
 //! web/dist/**/*.br             the same files packed, for browsers that take that
 //! ```
 
+pub(crate) mod module;
+
 use crate::{shell, workspace};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use module::Purpose;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use wasm_bindgen_cli_support::Bindgen;
 
 /// Files and directories of the sources that serve developers only.
 const UNSERVED: &[&str] = &["dist", "node_modules", "package.json", "jsconfig.json"];
 const PACKED: &[&str] = &["wasm", "js", "css", "html", "svg", "json", "webmanifest"];
 /// Smaller files fit into a packet or two as they are.
 const WORTH_PACKING: usize = 1024;
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds the page; returns the directory that holds it.
-pub(crate) fn build() -> Result<PathBuf> {
+pub(crate) fn build(purpose: Purpose) -> Result<PathBuf> {
     shell::step("building the browser node (wasm)");
-    let module = compile(&[])?;
+    let module = module::compile(purpose)?;
     let dist = workspace::root().join("web/dist");
     let fresh = workspace::root().join("web/.dist-new");
     remove(&fresh)?;
     copy(&workspace::root().join("web"), &fresh)?;
     let api = fresh.join("partyline");
     copy(&workspace::root().join("wasm-peer/js"), &api)?;
-    bind(&module, &api)?;
+    module::bind(&module, &api, purpose)?;
     list(&fresh)?;
     pack(&fresh)?;
     remove(&dist)?;
     fs::rename(&fresh, &dist).context("cannot put web/dist in place")?;
     shell::step(&format!("the page is in {}", dist.display()));
     Ok(dist)
-}
-
-/// Compiles wasm-peer; returns the module as rustc left it.
-pub(crate) fn compile(settings: &[&str]) -> Result<PathBuf> {
-    ensure_target(WASM_TARGET)?;
-    let mut cargo = workspace::cargo();
-    cargo.args([
-        "build",
-        "--package",
-        "wasm-peer",
-        "--lib",
-        "--profile",
-        "wasm",
-        "--target",
-        WASM_TARGET,
-    ]);
-    for setting in settings {
-        cargo.args(["--config", setting]);
-    }
-    shell::run(&mut cargo)?;
-    let module = workspace::target_directory()?
-        .join(WASM_TARGET)
-        .join("wasm/wasm_peer.wasm");
-    if !module.is_file() {
-        bail!("cargo built no {}", module.display());
-    }
-    Ok(module)
-}
-
-/// Writes the JavaScript glue and the bound module into `directory`.
-///
-/// Binaryen's wasm-opt is left out: what it takes off the module it adds to the compressed one (157 KB of brotli became
-/// 169 KB), and version 108, Debian's, exports the wrong table.
-pub(crate) fn bind(module: &Path, directory: &Path) -> Result<()> {
-    Bindgen::new()
-        .input_path(module)
-        .web(true)?
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .omit_default_module_path(true)
-        .out_name("wasm_peer")
-        .generate(directory)
-        .context("wasm-bindgen")?;
-    let glue = directory.join("wasm_peer.js");
-    let script = fs::read_to_string(&glue)?;
-    fs::write(&glue, undocumented(&script)).context("cannot write the glue")
-}
-
-/// Takes the blocks of documentation out of a generated script: a seventh of what a browser would download of it.
-fn undocumented(script: &str) -> String {
-    let mut kept = String::with_capacity(script.len());
-    let mut inside = false;
-    for line in script.lines() {
-        let text = line.trim();
-        inside |= text.starts_with("/**");
-        if !inside {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-        inside &= !text.ends_with("*/");
-    }
-    kept
-}
-
-/// Adds a compilation target to the toolchain in use when it is missing.
-pub(crate) fn ensure_target(target: &str) -> Result<()> {
-    let sysroot = shell::read(
-        Command::new("rustc")
-            .args(["--print", "sysroot"])
-            .current_dir(workspace::root()),
-    )?;
-    if Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(target)
-        .is_dir()
-    {
-        return Ok(());
-    }
-    shell::step(&format!("adding the target {target}"));
-    shell::run(
-        Command::new("rustup")
-            .args(["target", "add", target])
-            .current_dir(workspace::root()),
-    )
-    .with_context(|| format!("the toolchain lacks {target}; without rustup, install it by hand"))
 }
 
 /// Copies what is to be served: no hidden files, no notes, no earlier result.
@@ -220,18 +134,4 @@ fn remove(directory: &Path) -> Result<()> {
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::undocumented;
-
-    #[test]
-    fn a_script_loses_its_documentation_only() {
-        let script = "let a = 1; /* kept */\n  /**\n   * About b.\n   */\n  let b = 2;\n/** About c. */\nlet c;\n";
-        assert_eq!(
-            undocumented(script),
-            "let a = 1; /* kept */\n  let b = 2;\nlet c;\n"
-        );
-    }
 }

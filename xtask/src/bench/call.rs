@@ -4,6 +4,7 @@
 //! `call/trace.mjs` tells where they go.
 
 use super::{packages, size};
+use crate::web::module::Purpose;
 use crate::{shell, tools, web, workspace};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ pub(crate) fn call(arguments: &[&str]) -> Result<()> {
         (&["chromium", "google-chrome"], "chromium"),
         (&["kamailio"], "kamailio kamailio-websocket-modules"),
     ])?;
-    let page = web::build()?;
+    let page = web::build(Purpose::Serving)?;
     shell::step("building the node (release)");
     shell::run(workspace::cargo().args(["build", "--release", "--package", "relay-node"]))?;
     let jssip = size::jssip()?;

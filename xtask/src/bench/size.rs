@@ -1,6 +1,7 @@
 //! `cargo xtask bench size`: what a browser downloads before it can call, beside JsSIP's bundle.
 
 use super::{packages, wasm};
+use crate::web::module::{self, Purpose};
 use crate::{shell, web, workspace};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ for (const file of process.argv.slice(1)) {
 }";
 
 pub(crate) fn size() -> Result<()> {
-    let api = web::build()?.join("partyline");
+    let api = web::build(Purpose::Serving)?.join("partyline");
     let wasm = api.join("wasm_peer_bg.wasm");
     let glue = api.join("wasm_peer.js");
     let mut scripts: Vec<PathBuf> = std::fs::read_dir(&api)?
@@ -51,7 +52,7 @@ pub(crate) fn size() -> Result<()> {
 
 /// What each crate costs in the module as rustc leaves it, before wasm-bindgen and compression.
 fn crates() -> Result<()> {
-    let module = web::compile(&[])?;
+    let module = module::compile(Purpose::Serving)?;
     let cost = wasm::cost(&std::fs::read(&module)?)?;
     let mut crates: Vec<_> = cost.crates.into_iter().collect();
     crates.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
