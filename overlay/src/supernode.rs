@@ -3,11 +3,13 @@
 mod copying;
 mod interface;
 mod joining;
+mod keeping;
 mod membership;
 mod own;
 mod peers;
 mod placing;
 mod ring;
+mod rules;
 mod searching;
 mod serving;
 mod store;
@@ -64,6 +66,8 @@ pub struct SuperNode {
     forgers: BTreeMap<NodeId, (u32, Instant)>,
     store: Store,
     copies: Copies,
+    /// Changes of the store are about to be kept.
+    keeping: bool,
     associations: BTreeMap<LinkId, Association>,
     users: BTreeMap<String, User>,
     searches: BTreeMap<u64, Search>,
@@ -160,6 +164,7 @@ enum Timer {
     Round,
     CopyRound,
     Sweep,
+    Keep,
     Announce,
     Parting,
 }
@@ -188,6 +193,7 @@ impl SuperNode {
             forgers: BTreeMap::new(),
             store: Store::new(config.limits),
             copies: Copies::default(),
+            keeping: false,
             associations: BTreeMap::new(),
             users: BTreeMap::new(),
             searches: BTreeMap::new(),
@@ -403,6 +409,7 @@ impl SuperNode {
             Timer::Round => self.round(now),
             Timer::CopyRound => self.copy_round(now),
             Timer::Sweep => self.sweep(now),
+            Timer::Keep => self.keep_due(),
             Timer::Announce => self.announce(false, now),
             Timer::Parting => self.parted(now),
         }
@@ -434,6 +441,7 @@ impl Machine for SuperNode {
             SuperNodeInput::Signed(signed) => self.signed(signed, now),
             SuperNodeInput::Verified(verified) => self.verified(verified, now),
             SuperNodeInput::Revocations(list) => self.revocations_offered(None, list),
+            SuperNodeInput::Restored(kept) => self.restored(kept, now),
             SuperNodeInput::Seeds(seeds) => {
                 for seed in seeds {
                     let known = self.seeds.iter().any(|known| known.node == seed.node);
@@ -444,6 +452,7 @@ impl Machine for SuperNode {
                 self.dial_seeds(now);
             }
         }
+        self.keep_soon(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -453,6 +462,7 @@ impl Machine for SuperNode {
         while let Some(timer) = self.timers.pop(now) {
             self.due(timer, now);
         }
+        self.keep_soon(now);
     }
 
     fn poll_output(&mut self) -> Option<SuperNodeOutput> {

@@ -18,7 +18,8 @@ pub use aor::{Aor, proxy_key};
 pub use credential;
 pub use end::EndReason;
 pub use location::{LocationError, ProxyLocation, UserLocation};
-pub use overlay::LinkId;
+pub use overlay::peer::SlotId;
+pub use overlay::{Limits, LinkId};
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
 pub use sip::{CallId, Caller, Candidate};
 pub use super_node::{

@@ -12,7 +12,8 @@ use credential::{
     Verified, Verify,
 };
 use machine::WallClock;
-use overlay::{Offence, Offender};
+use overlay::peer::SlotId;
+use overlay::{Limits, Offence, Offender};
 use sip::edge::Refusal;
 
 use crate::LinkId;
@@ -38,6 +39,8 @@ pub struct SuperNodeConfig {
     pub stun: Vec<String>,
     /// Other super nodes to join by: id and QUIC address. None starts an overlay of one's own.
     pub seeds: Vec<(NodeId, String)>,
+    /// Its bounds, its reserve for records among them.
+    pub limits: Limits,
     /// The newest revocation list known.
     pub revocations: Option<RevocationList>,
     /// Fresh randomness.
@@ -110,6 +113,8 @@ pub enum SuperNodeInput {
     Signed(Signed),
     /// Answers [`SuperNodeOutput::Verify`].
     Verified(Verified),
+    /// What [`SuperNodeOutput::Persist`] had kept before a restart, all at once or in parts, before anything else comes in.
+    Restored(Vec<(SlotId, Vec<u8>)>),
     /// The login server gave a newer revocation list.
     Revocations(RevocationList),
     /// Further super nodes to join by, or to heal a split by: id and QUIC address.
@@ -168,6 +173,13 @@ pub enum SuperNodeOutput {
     Sign(Sign),
     /// Check a signature.
     Verify(Verify),
+    /// Keep a part of the store over a restart, in one transaction if possible. Nothing waits for it.
+    Persist {
+        /// What to keep for a slot, in place of what was kept for it before.
+        keep: Vec<(SlotId, Vec<u8>)>,
+        /// Slots that nothing is kept for any more.
+        forget: Vec<SlotId>,
+    },
     /// Something for the log, the metrics or the operator.
     Event(SuperNodeEvent),
 }
@@ -207,6 +219,13 @@ pub enum SuperNodeEvent {
     },
     /// A newer revocation list, verified: worth keeping, and to be obeyed by the TLS of further links.
     Revocations(RevocationList),
+    /// What was kept over a restart is back.
+    Restored {
+        /// How many records, tombstones and marks of earlier ones.
+        records: usize,
+        /// How many were damaged, and left out: the other replicas have them.
+        damaged: usize,
+    },
     /// Somebody broke a protocol; what he sent was dropped or answered by a refusal.
     Misbehaved {
         /// Who.

@@ -307,6 +307,8 @@ impl<M: SuperNodeMachine> Driver<M> {
             Output::PeerClose { link } => drop(self.tables.peers.remove(&link)),
             Output::Sign(sign) => self.tables.backlog.push_back(Work::Sign(sign)),
             Output::Verify(verify) => self.tables.backlog.push_back(Work::Verify(verify)),
+            // The other replicas have what a restart loses here.
+            Output::Persist { .. } => {}
             Output::Event(event) => self.event(event),
         }
     }
@@ -339,6 +341,9 @@ impl<M: SuperNodeMachine> Driver<M> {
                 instance,
             } => {
                 tracing::info!(link = link.0, uri, %instance, "association ended");
+            }
+            SuperNodeEvent::Restored { records, damaged } => {
+                tracing::info!(records, damaged, "records kept over the restart");
             }
             SuperNodeEvent::Misbehaved { who, how } => {
                 if let Some(kept_back) = self.complaints.admit(self.clock.now()) {

@@ -197,6 +197,7 @@ fn machine_config(
         quic: config.quic_public(),
         stun: vec![format!("stun:{}", config.stun_public())],
         seeds,
+        limits: p2psip::Limits::default(),
         revocations: (revocations.number() > 0).then_some(revocations),
         seed: entropy(),
         wall: clock.wall_clock(),

@@ -243,12 +243,13 @@ impl SuperNode {
 
     /// Sends as many copies as the pace allows.
     pub(super) fn copy_due(&mut self, now: Instant) {
+        let wall = self.wall(now);
         let mut bytes = 0;
         let mut batches: BTreeMap<NodeId, Vec<SignedRecord>> = BTreeMap::new();
         while bytes < BYTES
             && let Some((node, slot)) = self.copies.queue.pop_front()
         {
-            if let Some(record) = self.store.record(slot) {
+            if let Some(record) = self.store.record(slot, wall) {
                 bytes += record.size();
                 batches.entry(node).or_default().push(record.clone());
             }
@@ -292,9 +293,9 @@ impl SuperNode {
                 self.accuse(from, fault, now);
             }
         })?;
-        let verdict = self
-            .store
-            .consider(&record, pen(&record).instance, Intent::Copy);
+        let verdict =
+            self.store
+                .consider(&record, pen(&record).instance, Intent::Copy, self.wall(now));
         if verdict.map_err(|_: Refused| ())? == Verdict::Known {
             return Ok(false);
         }
@@ -319,9 +320,9 @@ impl SuperNode {
             }
             None => {
                 self.chains.learn(&record.certificate);
-                let pen = pen(&record);
+                let (pen, wall) = (pen(&record), self.wall(now));
                 // Refused if a newer one has come meanwhile, which is as good.
-                let _ = self.store.put(record, pen, Intent::Copy);
+                let _ = self.store.put(record, pen, Intent::Copy, wall);
             }
         }
         self.arrived(slot, now);

@@ -9,6 +9,7 @@ use credential::{
 };
 use machine::WallClock;
 
+use crate::peer::SlotId;
 use crate::{FrameFault, GetError, LinkId, PlaceError, QueryId, RecordFault, SignedRecord};
 
 /// What a super node is made of.
@@ -120,6 +121,8 @@ pub enum SuperNodeInput {
     Verified(Verified),
     /// A revocation list, from the login server.
     Revocations(RevocationList),
+    /// What [`SuperNodeOutput::Persist`] had kept before a restart, all at once or in parts, before anything else comes in.
+    Restored(Vec<(SlotId, Vec<u8>)>),
     /// More members to join by.
     Seeds(Vec<Seed>),
 }
@@ -147,6 +150,13 @@ pub enum SuperNodeOutput {
     Sign(Sign),
     /// Checks a signature.
     Verify(Verify),
+    /// Keeps a part of the store over a restart, in one transaction if it can. Nothing waits for it.
+    Persist {
+        /// What to keep for a slot, in place of what was kept for it before.
+        keep: Vec<(SlotId, Vec<u8>)>,
+        /// Slots that nothing is kept for any more.
+        forget: Vec<SlotId>,
+    },
     /// Tells whoever uses the node.
     Event(SuperNodeEvent),
 }
@@ -203,6 +213,13 @@ pub enum SuperNodeEvent {
     MemberLost(NodeId),
     /// A newer revocation list, verified; worth keeping and handing to the TLS layer.
     Revocations(RevocationList),
+    /// What was kept over a restart is back.
+    Restored {
+        /// How many records, tombstones and marks.
+        records: usize,
+        /// How many were damaged, and left out: the other replicas have them.
+        damaged: usize,
+    },
     /// Records that `get` found, each verified. All that are known so far, newest version of each.
     Records {
         /// The call.

@@ -196,6 +196,7 @@ impl SuperNode {
 
     pub(super) fn left(&mut self, now: Instant) {
         self.state = State::Left;
+        self.keep_due();
         for link in self.associations.keys().copied().collect::<Vec<_>>() {
             let why = Denial::Leaving;
             let super_nodes = self.contacts();

@@ -380,7 +380,8 @@ impl SuperNode {
         for node in revoked.map(|peer| peer.node).collect::<Vec<_>>() {
             self.close_links(node);
         }
-        self.store.revoke(&self.revocations);
+        let wall = self.wall(now);
+        self.store.revoke(&self.revocations, wall);
         self.associations_revoked(&bytes, now);
     }
 }

@@ -179,7 +179,7 @@ impl SuperNode {
         let intent = Intent::Put(mode);
         if self
             .store
-            .consider(&record, pen(&record).instance, intent)?
+            .consider(&record, pen(&record).instance, intent, self.wall(now))?
             == Verdict::Known
         {
             self.store_answered(origin, PutOutcome::Stored, now);
@@ -232,12 +232,12 @@ impl SuperNode {
         record: SignedRecord,
         now: Instant,
     ) -> Result<Verdict, Refused> {
-        let (pen, intent) = (pen(&record), Intent::Put(mode));
-        let verdict = self.store.consider(&record, pen.instance, intent)?;
+        let (pen, intent, wall) = (pen(&record), Intent::Put(mode), self.wall(now));
+        let verdict = self.store.consider(&record, pen.instance, intent, wall)?;
         if verdict == Verdict::New && !self.store.may_write(&record.control.owner, now) {
             return Err(Refused::Rate);
         }
-        self.store.put(record, pen, intent)
+        self.store.put(record, pen, intent, wall)
     }
 
     fn store_answered(&mut self, origin: Origin, outcome: PutOutcome, now: Instant) {

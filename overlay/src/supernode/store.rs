@@ -1,15 +1,16 @@
-//! The share of the table that a super node keeps: what may be stored, replaced, removed.
+//! The share of the table that a super node keeps.
 //!
 //! Nothing here checks a signature. Whatever comes in has passed [`Store::consider`] before its signatures were
 //! verified, and passes it again when it is put in.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use credential::{Instance, RevocationList, Serial};
 use machine::Instant;
+use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::ring::first_eight;
@@ -17,10 +18,7 @@ use crate::association::Mode;
 use crate::budget::Budget;
 use crate::key::sha1;
 use crate::peer::{Slot, SlotId};
-use crate::{Key, RecordFault, Refused, SignedRecord, Writer};
-
-/// How many records one key may have, of all owners together.
-const PER_KEY: usize = 256;
+use crate::{Key, Refused, SignedRecord};
 
 /// What a record is stored as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +50,37 @@ pub(super) struct Pen {
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     id: SlotId,
-    record: SignedRecord,
+    pub(super) record: SignedRecord,
     serial: Option<Serial>,
+    /// When no reader takes it any more.
     ends: u64,
+    /// Until when an earlier version of it could be brought up again. What has ended stays that long as a mark: its
+    /// control record without body and certificate.
+    until: u64,
     /// Its part of an arc's digest.
     hash: u64,
     /// Since when the super node is no longer responsible for it.
     foreign: Option<Instant>,
+}
+
+/// An entry as it is kept over a restart.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) record: SignedRecord,
+    pub(super) ends: u64,
+    pub(super) until: u64,
+}
+
+impl Kept {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            record: entry.record.clone(),
+            ends: entry.ends,
+            until: entry.until,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -76,7 +96,16 @@ pub(super) struct Store {
     slots: BTreeMap<SlotId, Key>,
     owners: BTreeMap<String, Usage>,
     bytes: usize,
-    limits: Limits,
+    pub(super) limits: Limits,
+    /// What has changed since it was last taken down.
+    changed: BTreeSet<SlotId>,
+}
+
+impl Entry {
+    /// It is neither a mark nor at its end.
+    pub(super) fn lives(&self, wall: u64) -> bool {
+        self.ends > wall && self.record.control.ends() > wall
+    }
 }
 
 impl Store {
@@ -87,6 +116,7 @@ impl Store {
             owners: BTreeMap::new(),
             bytes: 0,
             limits,
+            changed: BTreeSet::new(),
         }
     }
 
@@ -94,87 +124,21 @@ impl Store {
         self.slots.len()
     }
 
-    /// Decides whether a record may be stored, apart from its signatures. `writer` is its certificate's device.
-    pub(super) fn consider(
-        &self,
-        record: &SignedRecord,
-        writer: Instance,
-        intent: Intent,
-    ) -> Result<Verdict, Refused> {
-        let control = &record.control;
-        if intent == Intent::Put(Mode::Remove) && !control.removed
-            || matches!(intent, Intent::Put(Mode::Add | Mode::Update)) && control.removed
-        {
-            return Err(Refused::Record(RecordFault::Tombstone));
-        }
-        let entries = self.keys.get(&control.key).map_or(&[][..], Vec::as_slice);
-        let stored = entries
-            .iter()
-            .find(|entry| entry.record.control.is_same_slot(control));
-        let Some(stored) = stored else {
-            return match intent {
-                Intent::Put(Mode::Remove) => Err(Refused::NotFound),
-                Intent::Put(Mode::Add | Mode::Update) | Intent::Copy => {
-                    self.has_room(record, entries.len())
-                }
-            };
-        };
-        if stored.record == *record {
-            return Ok(Verdict::Known);
-        }
-        let old = &stored.record.control;
-        if !old.removed {
-            if intent == Intent::Put(Mode::Add) {
-                return Err(Refused::Exists);
-            }
-            if old.no_update {
-                return Err(Refused::NotUpdatable);
-            }
-            let allowed = if control.removed {
-                old.policy.remove
-            } else {
-                old.policy.update
-            };
-            let may = match allowed {
-                Writer::Nobody => false,
-                Writer::Instance => writer == control.instance,
-                Writer::Owner => true,
-            };
-            if !may {
-                return Err(Refused::Policy);
-            }
-        } else if intent == Intent::Put(Mode::Remove) {
-            return Err(Refused::NotFound);
-        }
-        if control.sequence <= old.sequence {
-            return Err(Refused::Older(old.sequence));
-        }
-        let growth = record.size().saturating_sub(stored.record.size());
-        self.has_bytes(&control.owner, growth)?;
-        Ok(Verdict::New)
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    fn has_room(&self, record: &SignedRecord, beside: usize) -> Result<Verdict, Refused> {
-        if self.slots.len() >= self.limits.records || beside >= PER_KEY {
-            return Err(Refused::Full);
-        }
-        let usage = self.owners.get(&record.control.owner);
-        if usage.is_some_and(|usage| usage.records >= self.limits.owner_records) {
-            return Err(Refused::Quota);
-        }
-        self.has_bytes(&record.control.owner, record.size())?;
-        Ok(Verdict::New)
+    pub(super) fn records_of(&self, owner: &str) -> usize {
+        self.owners.get(owner).map_or(0, |usage| usage.records)
     }
 
-    fn has_bytes(&self, owner: &str, more: usize) -> Result<(), Refused> {
-        if self.bytes + more > self.limits.bytes {
-            return Err(Refused::Full);
-        }
-        let used = self.owners.get(owner).map_or(0, |usage| usage.bytes);
-        if used + more > self.limits.owner_bytes {
-            return Err(Refused::Quota);
-        }
-        Ok(())
+    pub(super) fn bytes_of(&self, owner: &str) -> usize {
+        self.owners.get(owner).map_or(0, |usage| usage.bytes)
+    }
+
+    /// All that is stored under a key, marks included.
+    pub(super) fn under(&self, key: Key) -> &[Entry] {
+        self.keys.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// Counts a write of an owner who has proved himself; false if he writes too often.
@@ -192,21 +156,31 @@ impl Store {
         record: SignedRecord,
         pen: Pen,
         intent: Intent,
+        wall: u64,
     ) -> Result<Verdict, Refused> {
-        let verdict = self.consider(&record, pen.instance, intent)?;
+        let verdict = self.consider(&record, pen.instance, intent, wall)?;
         if verdict == Verdict::Known {
             return Ok(verdict);
         }
-        let (id, key) = (SlotId::of(&record.control), record.control.key);
+        let id = SlotId::of(&record.control);
+        let before = self.take(id).map_or(0, |old| old.until);
         let mut ends = record.control.ends().min(pen.ends);
-        let hash = hash(id, record.control.sequence);
-        let old = self.take(id);
-        if let Some(old) = &old
-            && record.control.removed
-        {
+        if record.control.removed && before > 0 {
             // A tombstone lives as long as what it removes could be replayed.
-            ends = old.ends.max(record.control.sequence);
+            ends = before.max(record.control.sequence);
         }
+        self.insert(id, record, pen.serial, ends, before.max(ends));
+        Ok(verdict)
+    }
+
+    fn insert(
+        &mut self,
+        id: SlotId,
+        record: SignedRecord,
+        serial: Option<Serial>,
+        ends: u64,
+        until: u64,
+    ) {
         let usage = self.owners.entry(record.control.owner.clone());
         let usage = usage.or_insert(Usage {
             records: 0,
@@ -216,16 +190,19 @@ impl Store {
         usage.records += 1;
         usage.bytes += record.size();
         self.bytes += record.size();
+        let key = record.control.key;
         self.slots.insert(id, key);
-        self.keys.entry(key).or_default().push(Entry {
+        self.changed.insert(id);
+        let entry = Entry {
             id,
+            hash: hash(id, record.control.sequence),
             record,
-            serial: pen.serial,
+            serial,
             ends,
-            hash,
+            until,
             foreign: None,
-        });
-        Ok(verdict)
+        };
+        self.keys.entry(key).or_default().push(entry);
     }
 
     fn take(&mut self, id: SlotId) -> Option<Entry> {
@@ -236,6 +213,7 @@ impl Store {
         if entries.is_empty() {
             self.keys.remove(&key);
         }
+        self.changed.insert(id);
         let size = entry.record.size();
         self.bytes -= size;
         if let Some(usage) = self.owners.get_mut(&entry.record.control.owner) {
@@ -247,36 +225,45 @@ impl Store {
 
     /// The records and tombstones of a key that still live.
     pub(super) fn get(&self, key: Key, owner: Option<&str>, wall: u64) -> Vec<SignedRecord> {
-        let entries = self.keys.get(&key).map_or(&[][..], Vec::as_slice);
-        let wanted = entries.iter().filter(|entry| {
-            let control = &entry.record.control;
-            entry.ends > wall
-                && control.ends() > wall
-                && owner.is_none_or(|owner| owner == control.owner)
+        let wanted = self.under(key).iter().filter(|entry| {
+            entry.lives(wall) && owner.is_none_or(|owner| owner == entry.record.control.owner)
         });
         wanted.map(|entry| entry.record.clone()).collect()
     }
 
     /// Drops what was signed with revoked certificates: no reader takes it any more.
-    pub(super) fn revoke(&mut self, revocations: &RevocationList) {
+    pub(super) fn revoke(&mut self, revocations: &RevocationList, wall: u64) {
         let revoked = self.entries().filter(|entry| {
             entry
                 .serial
                 .is_some_and(|serial| revocations.contains(serial))
         });
         for id in revoked.map(|entry| entry.id).collect::<Vec<_>>() {
-            self.take(id);
+            self.end(id, wall);
         }
     }
 
     /// Drops what has ended, and owners of nothing.
     pub(super) fn sweep(&mut self, wall: u64, now: Instant) {
-        let ended = self.entries().filter(|entry| entry.ends <= wall);
+        let ended = self.entries().filter(|entry| {
+            entry.ends <= wall && (entry.until <= wall || !entry.record.certificate.is_empty())
+        });
         for id in ended.map(|entry| entry.id).collect::<Vec<_>>() {
-            self.take(id);
+            self.end(id, wall);
         }
         self.owners
             .retain(|_, usage| usage.records > 0 || !usage.writes.is_full(now));
+    }
+
+    /// Takes a record out. Its sequence stays as long as an earlier version could come back.
+    fn end(&mut self, id: SlotId, wall: u64) {
+        if let Some(mut entry) = self.take(id)
+            && entry.until > wall
+        {
+            entry.record.body = Vec::new();
+            entry.record.certificate = Vec::new();
+            self.insert(id, entry.record, None, 0, entry.until);
+        }
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -294,7 +281,7 @@ impl Store {
         };
         let inside = first.chain(second.into_iter().flatten());
         let entries = inside.flat_map(|(_, entries)| entries);
-        entries.filter(move |entry| entry.ends > wall && entry.record.control.ends() > wall)
+        entries.filter(move |entry| entry.lives(wall))
     }
 
     /// A hash over what lives on an arc; equal for equal contents, whatever the order.
@@ -312,15 +299,55 @@ impl Store {
         slots.collect()
     }
 
-    pub(super) fn record(&self, id: SlotId) -> Option<&SignedRecord> {
-        let key = self.slots.get(&id)?;
-        let entries = self.keys.get(key)?;
-        let entry = entries.iter().find(|entry| entry.id == id)?;
-        Some(&entry.record)
+    fn entry(&self, id: SlotId) -> Option<&Entry> {
+        let entries = self.keys.get(self.slots.get(&id)?)?;
+        entries.iter().find(|entry| entry.id == id)
     }
 
+    /// What lives in a slot.
+    pub(super) fn record(&self, id: SlotId, wall: u64) -> Option<&SignedRecord> {
+        let entry = self.entry(id)?;
+        entry.lives(wall).then_some(&entry.record)
+    }
+
+    /// The newest sequence that was ever in a slot, as far as it matters.
     pub(super) fn sequence(&self, id: SlotId) -> Option<u64> {
-        self.record(id).map(|record| record.control.sequence)
+        self.entry(id).map(|entry| entry.record.control.sequence)
+    }
+
+    /// Whether something has changed since it was last taken down.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Takes up to `count` slots that have changed, each with what stands in it now.
+    pub(super) fn take_changed(&mut self, count: usize) -> Vec<(SlotId, Option<Kept>)> {
+        let mut changed = Vec::new();
+        while changed.len() < count
+            && let Some(id) = self.changed.pop_first()
+        {
+            changed.push((id, self.entry(id).map(Kept::of)));
+        }
+        changed
+    }
+
+    /// Puts back what was kept, unless something newer is there. It counts against the reserve, but not as a change.
+    pub(super) fn restore(&mut self, kept: Kept, serial: Option<Serial>) {
+        let id = SlotId::of(&kept.record.control);
+        let newer = |own: u64| own >= kept.record.control.sequence;
+        let full = self.len() >= self.limits.records
+            || self.bytes + kept.record.size() > self.limits.bytes;
+        if full || self.sequence(id).is_some_and(newer) {
+            return;
+        }
+        self.take(id);
+        self.insert(id, kept.record, serial, kept.ends, kept.until);
+        self.changed.remove(&id);
+    }
+
+    /// Has a slot of what was kept taken out of it, if nothing stands there.
+    pub(super) fn forget(&mut self, id: SlotId) {
+        self.changed.insert(id);
     }
 
     /// All slots, for handing over.
@@ -393,7 +420,7 @@ mod tests {
                 serial: None,
                 ends: u64::MAX,
             };
-            store.put(record, pen, Intent::Copy).unwrap();
+            store.put(record, pen, Intent::Copy, WALL).unwrap();
         }
         store
     }

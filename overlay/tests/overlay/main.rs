@@ -12,6 +12,7 @@ mod membership;
 mod node;
 mod raw;
 mod reader;
+mod restart;
 mod ring;
 mod roles;
 mod world;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use credential::{Certificate, NodeId};
 use machine::{Instant, Machine};
+use overlay::peer::SlotId;
 use overlay::{
     LinkId, OrdinaryEvent, OrdinaryInput, OrdinaryNode, OrdinaryOutput, SuperNode, SuperNodeEvent,
     SuperNodeInput, SuperNodeOutput,
@@ -38,6 +39,8 @@ pub(crate) struct Sn {
     actions: VecDeque<Action>,
     /// Connections whose preface has come.
     open: BTreeSet<ConnectionId>,
+    /// What it has kept over a restart.
+    pub(crate) disk: BTreeMap<SlotId, Vec<u8>>,
     /// What this node alters on its way out, if it is evil.
     pub(crate) evil: Option<Evil>,
 }
@@ -166,6 +169,7 @@ impl Sn {
             dials: BTreeMap::new(),
             actions: VecDeque::new(),
             open: BTreeSet::new(),
+            disk: BTreeMap::new(),
             evil: None,
         };
         sn.drain(Instant::EPOCH);
@@ -198,6 +202,11 @@ impl Sn {
                 SuperNodeOutput::Close(link) => {
                     let connection = ConnectionId(link.0);
                     self.actions.push_back(Action::Close { connection });
+                    continue;
+                }
+                SuperNodeOutput::Persist { keep, forget } => {
+                    self.disk.extend(keep);
+                    self.disk.retain(|slot, _| !forget.contains(slot));
                     continue;
                 }
                 SuperNodeOutput::Event(event) => {

@@ -132,6 +132,25 @@ impl World {
         id
     }
 
+    /// Ends the process of a super node, and starts it anew over what it has kept.
+    pub(crate) fn restart(&mut self, at: usize) {
+        let old = self.super_nodes[at];
+        self.network.kill(old);
+        let (identity, disk) = (self.sn(old).identity.clone(), self.sn(old).disk.clone());
+        self.start(identity, at);
+        let new = self.super_nodes.pop().unwrap();
+        self.super_nodes[at] = new;
+        let kept = disk.clone().into_iter().collect();
+        self.network.with(new, |node, now| {
+            if let Node::Sn(sn) = node {
+                sn.disk = disk;
+                let restored = overlay::SuperNodeInput::Restored(kept);
+                machine::Machine::handle_input(&mut sn.machine, restored, now);
+                sn.drain(now);
+            }
+        });
+    }
+
     /// Starts an ordinary node that knows these super nodes.
     pub(crate) fn add_ordinary(
         &mut self,

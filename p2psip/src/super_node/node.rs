@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use credential::{Certificate, MemberStatement, NodeId, RevocationList};
 use machine::{Instant, Machine, Outbox, Rng};
-use overlay::{Limits, Offence, Offender, Seed};
+use overlay::{Offence, Offender, Seed};
 use sip::FlowId;
 use sip::edge::{Action, Edge, Refusal, Source};
 
@@ -71,7 +71,7 @@ impl SuperNode {
             quic: config.quic,
             stun: config.stun,
             seeds: seeds(config.seeds),
-            limits: Limits::default(),
+            limits: config.limits,
             clock: config.wall,
             seed: rng.bytes(),
         };
@@ -232,6 +232,9 @@ impl SuperNode {
                     Some(Link::Ordinary(_)) => SuperNodeOutput::Close { link },
                     None => continue,
                 },
+                overlay::SuperNodeOutput::Persist { keep, forget } => {
+                    SuperNodeOutput::Persist { keep, forget }
+                }
                 overlay::SuperNodeOutput::Sign(sign) => SuperNodeOutput::Sign(sign),
                 overlay::SuperNodeOutput::Verify(verify) => SuperNodeOutput::Verify(verify),
                 overlay::SuperNodeOutput::Event(event) => {
@@ -296,6 +299,9 @@ impl SuperNode {
                 self.event(SuperNodeEvent::Misbehaved { who, how });
             }
             Event::Left => self.event(SuperNodeEvent::Left),
+            Event::Restored { records, damaged } => {
+                self.event(SuperNodeEvent::Restored { records, damaged });
+            }
             // A super node has no records of its own yet.
             Event::Records { .. }
             | Event::GetFailed { .. }
@@ -353,6 +359,7 @@ impl Machine for SuperNode {
             Input::DialFailed { node } => self.tell(Below::DialFailed(node), now),
             Input::Signed(signed) => self.tell(Below::Signed(signed), now),
             Input::Verified(verified) => self.tell(Below::Verified(verified), now),
+            Input::Restored(kept) => self.tell(Below::Restored(kept), now),
             Input::Revocations(list) => self.tell(Below::Revocations(list), now),
             Input::Seeds(more) => self.tell(Below::Seeds(seeds(more)), now),
         }

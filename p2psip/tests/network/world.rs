@@ -111,6 +111,7 @@ impl World {
             seeds: seeds
                 .map(|seed| (seed.node, String::from("seed:1")))
                 .collect(),
+            limits: p2psip::Limits::default(),
             revocations: None,
             seed: [number + 1; 32],
             wall: WallClock::new(WALL),

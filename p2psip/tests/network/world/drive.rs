@@ -157,6 +157,7 @@ impl World {
                     let verified = SuperNodeInput::Verified(check(&verify));
                     self.post(CRYPTO, Mail::SuperNode(at, verified));
                 }
+                SuperNodeOutput::Persist { .. } => {}
                 SuperNodeOutput::Event(event) => host.events.push_back(event),
             }
         }
