@@ -10,13 +10,10 @@ mod phone;
 mod stage;
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
 use p2psip::Event;
 use phone::Phone;
 use stage::Network;
-
-const SOON: Duration = Duration::from_secs(20);
 
 async fn network() -> Network {
     tokio::task::spawn_blocking(|| Network::start(3))
@@ -33,7 +30,7 @@ async fn r092_r105_members_associate_register_and_call_while_the_login_server_is
     let mut bob = Phone::new(&login, &[&ws[2], &ws[1]]).await;
     let pid = network.ready["login"]["pid"].as_u64().unwrap() as u32;
     stage::kill(pid);
-    stage::wait_until_ended(pid, SOON);
+    stage::wait_until_ended(pid);
 
     alice.online().await;
     alice.during(bob.online()).await;
@@ -54,7 +51,7 @@ async fn r092_r105_members_associate_register_and_call_while_the_login_server_is
 async fn r112_r122_every_super_node_tells_its_users_their_address() {
     let network = network().await;
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client.set_read_timeout(Some(SOON)).unwrap();
+    client.set_read_timeout(Some(stage::PATIENCE)).unwrap();
     let own = client.local_addr().unwrap();
     for number in 0..3_u8 {
         let server = &network.ready["super_nodes"][usize::from(number)]["stun"];

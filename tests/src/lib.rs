@@ -17,7 +17,7 @@ mod scratch;
 mod wait;
 
 pub use browser::{Browser, Kind};
-pub use evil::{Evil, Lie};
+pub use evil::Lie;
 pub use instrument::{Heard, Instrument, Stats};
 pub use network::{EvilNode, Network, SuperNode, readable};
 pub use page::{Page, unique};

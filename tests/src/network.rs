@@ -1,6 +1,6 @@
 //! A network of real super nodes on this machine.
 
-use crate::process::{Process, signal};
+use crate::process::{Process, has_ended, signal};
 use crate::{Lie, PATIENCE, artefacts, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -150,9 +150,13 @@ impl Network {
     pub async fn corrupt(&self, number: usize) -> EvilNode {
         self.kill(number);
         let node = &self.super_nodes()[number];
+        until("the end of the honest node", PATIENCE, async || {
+            has_ended(node.pid).then_some(()).ok_or(())
+        })
+        .await;
         let wishes = self.data.path().join(format!("wishes{number}"));
-        std::fs::write(&wishes, Lie::None.word()).expect("a file of wishes");
-        let mut command = Command::new(artefacts::program("evil-node"));
+        tell(&wishes, Lie::None);
+        let mut command = Command::new(artefacts::program("examples/evil"));
         command.arg(&node.config).arg(&wishes);
         let log = self.data.path().join(format!("evil{number}.log"));
         let process = Process::start(&mut command, &log).expect("the evil node starts");
@@ -232,8 +236,15 @@ impl EvilNode {
     ///
     /// When the file of wishes can't be written.
     pub fn tell(&self, lie: Lie) {
-        std::fs::write(&self.wishes, lie.word()).expect("the file of wishes is ours");
+        tell(&self.wishes, lie);
     }
+}
+
+/// The super node reads the file at any moment: it must never find half of a word.
+fn tell(wishes: &Path, lie: Lie) {
+    let new = wishes.with_extension("new");
+    std::fs::write(&new, lie.word()).expect("the file of wishes is ours");
+    std::fs::rename(&new, wishes).expect("the file of wishes is ours");
 }
 
 /// Whether a GET of a clear-text address is answered with 200.

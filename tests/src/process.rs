@@ -58,6 +58,18 @@ impl Drop for Process {
     }
 }
 
+/// Whether a process, which was told to end, has given back its ports.
+pub(crate) fn has_ended(id: u64) -> bool {
+    // A process that nobody waited for is still listed, as a zombie; until its last thread has ended, it has its files.
+    let process = PathBuf::from(format!("/proc/{id}"));
+    let Ok(stat) = std::fs::read_to_string(process.join("stat")) else {
+        return true;
+    };
+    let threads = std::fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+    let state = stat.rsplit_once(')').map_or("", |(_, state)| state);
+    state.trim_start().starts_with('Z') && threads < 2
+}
+
 /// Sends a signal to a process, or with `-` before the number to a process group.
 pub(crate) fn signal(name: &str, target: &str) {
     let mut kill = Command::new("kill");

@@ -25,13 +25,17 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long it waits for an event where nothing states a deadline: long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A guest's phone.
 pub(crate) struct Phone {
     pub(crate) name: String,
     pub(crate) peer: Peer,
     fingerprint: String,
+    /// How many associations it has, and how many it will keep.
+    associations: usize,
+    wanted: usize,
     key: Key,
     clock: Clock,
     links: HashMap<LinkId, mpsc::Sender<Message>>,
@@ -89,6 +93,8 @@ impl Phone {
             name: given.name,
             peer: Peer::new(config, clock.now()),
             fingerprint: format!("sha-256 {}", octets.join(":")),
+            associations: 0,
+            wanted: websockets.len().min(2),
             key,
             clock,
             links: HashMap::new(),
@@ -104,10 +110,12 @@ impl Phone {
         self.trust = Some(tls::client(Some(authorities)).unwrap());
     }
 
-    /// Becomes callable, by two associations.
+    /// Becomes callable, by two associations if there are two super nodes.
     pub(crate) async fn online(&mut self) {
-        self.until(|event| matches!(event, Event::Associations { up: 2 }))
-            .await;
+        while self.associations < self.wanted {
+            self.until(|event| matches!(event, Event::Associations { .. }))
+                .await;
+        }
         let fingerprint = self.fingerprint.clone();
         self.act(|peer, now| peer.go_online(&fingerprint, now));
         self.until(|event| matches!(event, Event::Online)).await;
@@ -184,11 +192,15 @@ impl Phone {
         self.during(tokio::time::sleep(length)).await;
     }
 
+    /// Signs off.
+    pub(crate) async fn offline(&mut self) {
+        self.act(Peer::go_offline);
+        self.until(|event| matches!(event, Event::Offline)).await;
+    }
+
     /// Takes another key for the media, as a browser does whose certificate was renewed.
     pub(crate) fn change_fingerprint(&mut self) {
         self.fingerprint = format!("sha-256 {}", ["77"; 32].join(":"));
-        let fingerprint = self.fingerprint.clone();
-        self.act(|peer, now| peer.go_online(&fingerprint, now));
     }
 
     /// Says that nothing rang so far and nothing does for a while.
@@ -233,7 +245,12 @@ impl Phone {
                     self.peer
                         .handle_input(Input::Verified(Verified { job, valid }), now);
                 }
-                Output::Event(event) => self.events.push_back(event),
+                Output::Event(event) => {
+                    if let Event::Associations { up } = event {
+                        self.associations = up;
+                    }
+                    self.events.push_back(event);
+                }
             }
         }
     }

@@ -11,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a test waits where nothing states a deadline: long enough for a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A network that `relay-node dev` started; it ends with this value.
 pub(crate) struct Network {
@@ -48,8 +50,8 @@ pub(crate) fn relay_node(arguments: &[&str]) -> Command {
     command
 }
 
-/// The super node that lies, with an honest one's configuration.
-pub(crate) fn evil(config: &str, trick: &str) -> Command {
+/// The super node that lies, with an honest one's configuration; `lie` is the file that says how.
+fn evil(config: &str, lie: &Path) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_relay-node")).with_file_name("examples/evil");
     assert!(
         program.is_file(),
@@ -57,7 +59,7 @@ pub(crate) fn evil(config: &str, trick: &str) -> Command {
         program.display()
     );
     let mut command = Command::new(program);
-    command.args([config, trick]).stdin(Stdio::null());
+    command.arg(config).arg(lie).stdin(Stdio::null());
     command
 }
 
@@ -159,13 +161,21 @@ impl Network {
         self.ready["login"]["url"].as_str().unwrap().to_owned()
     }
 
-    /// Kills a super node and starts another program from its configuration.
-    pub(crate) fn replace(&self, index: usize, by: impl Fn(&str) -> Command) -> Guard {
-        kill(self.pid(index));
-        self.page(index).wait_until_gone(Duration::from_secs(10));
+    /// Kills a super node and starts one that lies from its configuration.
+    pub(crate) fn corrupt(&self, index: usize, lie: &str) -> Guard {
+        let pid = self.pid(index);
+        kill(pid);
+        wait_until_ended(pid);
+        let file = self.directory().join(format!("lie{}", index + 1));
+        std::fs::write(&file, lie).unwrap();
         let config = self.ready["super_nodes"][index]["config"].as_str().unwrap();
-        let guard = by(config).spawn_guarded();
-        self.page(index).wait_until_ready(Duration::from_secs(20));
+        let log = self.directory().join(format!("evil{}.log", index + 1));
+        let mut evil = evil(config, &file);
+        evil.stderr(std::fs::File::create(&log).unwrap());
+        let guard = Guard(evil.spawn().unwrap());
+        let page = self.page(index);
+        let log = || std::fs::read_to_string(&log).unwrap();
+        assert!(wait(|| page.is_ready()), "the evil node:\n{}", log());
         guard
     }
 
@@ -174,18 +184,12 @@ impl Network {
         std::fs::read_to_string(path).unwrap()
     }
 
-    pub(crate) fn wait_for_log(&self, index: usize, wanted: &str, patience: Duration) {
-        self.wait_for_log_after(index, 0, wanted, patience);
+    pub(crate) fn wait_for_log(&self, index: usize, wanted: &str) {
+        self.wait_for_log_after(index, 0, wanted);
     }
 
-    pub(crate) fn wait_for_log_after(
-        &self,
-        index: usize,
-        start: usize,
-        wanted: &str,
-        patience: Duration,
-    ) {
-        let seen = wait(patience, || self.log(index)[start..].contains(wanted));
+    pub(crate) fn wait_for_log_after(&self, index: usize, start: usize, wanted: &str) {
+        let seen = wait(|| self.log(index)[start..].contains(wanted));
         assert!(seen, "`{wanted}` is not in:\n{}", self.log(index));
     }
 
@@ -214,7 +218,7 @@ impl Network {
         std::fs::write(&config, text).unwrap();
         let process = relay_node(&["run", "--config", config.to_str().unwrap()]).spawn_guarded();
         let https = Http::over_tls("localhost", page, &tls.certificate);
-        https.wait_until_ready(Duration::from_secs(20));
+        https.wait_until_ready();
         Joined {
             process,
             https,
@@ -279,17 +283,14 @@ impl Http {
         self.try_get(path).unwrap()
     }
 
-    pub(crate) fn wait_until_ready(&self, patience: Duration) {
-        let ready = || {
-            self.try_get("/readyz")
-                .is_ok_and(|answer| answer.status == 200)
-        };
-        assert!(wait(patience, ready), "port {} is not ready", self.port);
+    pub(crate) fn wait_until_ready(&self) {
+        let ready = wait(|| self.is_ready());
+        assert!(ready, "port {} is not ready", self.port);
     }
 
-    pub(crate) fn wait_until_gone(&self, patience: Duration) {
-        let gone = || TcpStream::connect(("127.0.0.1", self.port)).is_err();
-        assert!(wait(patience, gone), "port {} still answers", self.port);
+    fn is_ready(&self) -> bool {
+        self.try_get("/readyz")
+            .is_ok_and(|answer| answer.status == 200)
     }
 
     fn try_get(&self, path: &str) -> std::io::Result<Answer> {
@@ -391,18 +392,19 @@ pub(crate) fn terminate(pid: u32) {
     signal("-TERM", pid);
 }
 
-pub(crate) fn wait_until_ended(pid: u32, patience: Duration) {
+/// Waits until a process, which somebody has told to end, has given back its ports.
+pub(crate) fn wait_until_ended(pid: u32) {
     let ended = || {
-        // A process that nobody waited for is still listed, as a zombie.
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
-            stat.rsplit(')')
-                .next()
-                .unwrap()
-                .trim_start()
-                .starts_with('Z')
+        // A process that nobody waited for is still listed, as a zombie; until its last thread has ended, it has its files.
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let stat = std::fs::read_to_string(process.join("stat"));
+        let threads = std::fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+        stat.map_or(true, |stat| {
+            let (_, state) = stat.rsplit_once(')').unwrap();
+            state.trim_start().starts_with('Z') && threads < 2
         })
     };
-    assert!(wait(patience, ended), "process {pid} still runs");
+    assert!(wait(ended), "process {pid} still runs");
 }
 
 fn signal(name: &str, pid: u32) {
@@ -413,8 +415,8 @@ fn signal(name: &str, pid: u32) {
     assert!(sent.success());
 }
 
-fn wait(patience: Duration, mut until: impl FnMut() -> bool) -> bool {
-    for _ in 0..patience.as_millis() / PAUSE.as_millis() {
+fn wait(mut until: impl FnMut() -> bool) -> bool {
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
         if until() {
             return true;
         }
