@@ -22,7 +22,7 @@ usage: cargo xtask <command>
   web [--debug]     build the page and the browser node into web/dist; with --debug, a defect
                     of the node says on the console where it is
   test [PART..]     run every check, or only the named parts:
-                    fmt layers clippy unit web browser
+                    fmt layers clippy build unit web browser
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;

@@ -1,7 +1,7 @@
 //! `cargo xtask run`: a whole network on this machine, ready to be tried.
 //!
 //! Everything is built in the dev profile: its dependencies are optimised all the same, it compiles in a fraction
-//! of a release build's time, and `cargo xtask test` uses the very same artefacts.
+//! of a release build's time, and `cargo xtask test` uses the very same artefacts, because both select the same.
 
 use crate::web::module::Purpose;
 use crate::{shell, web, workspace};
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     }
     let page = web::build(Purpose::Serving)?;
     shell::step("building the node (the first time this takes some minutes)");
-    shell::run(workspace::cargo().args(["build", "--package", "relay-node"]))?;
+    shell::run(workspace::cargo().arg("build").args(workspace::SELECTION))?;
     shell::step(&format!(
         "starting {super_nodes} super nodes, a login server and a bootstrap server"
     ));

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: every check that the project has, or the parts that are named.
 //!
-//! All cargo commands select the whole workspace, so that each dependency is compiled with one set of features:
-//! naming a package would choose another set and build half of them again.
+//! Everything that is built for this machine is built by one selection, [`workspace::SELECTION`], so that each
+//! dependency is compiled with one set of features: naming a package would choose another set and build half of them
+//! again.
 
 use crate::web::module::{self, Purpose};
 use crate::{shell, tools, web, workspace};
@@ -16,6 +17,7 @@ const PARTS: &[Part] = &[
     ("fmt", fmt),
     ("layers", layers),
     ("clippy", clippy),
+    ("build", |_| build()),
     ("unit", unit),
     ("web", |_| web::build(Purpose::Serving).map(|_| ())),
     ("browser", browser),
@@ -108,6 +110,11 @@ fn clippy(_: &mut Count) -> Result<()> {
     shell::run(cargo.args(["--", "--deny", "warnings"]))
 }
 
+/// Compiles the tests and the programs that they start, so that the other parts tell how long tests take.
+fn build() -> Result<()> {
+    shell::run(workspace::cargo().args(["test", "--workspace", "--no-run"]))
+}
+
 fn unit(count: &mut Count) -> Result<()> {
     tools::python()?;
     tests(
@@ -121,13 +128,7 @@ fn browser(count: &mut Count) -> Result<()> {
     if !workspace::root().join("web/dist/partyline").is_dir() {
         web::build(Purpose::Serving)?;
     }
-    shell::run(workspace::cargo().args([
-        "build",
-        "--workspace",
-        "--bins",
-        "--features",
-        "tests/browsers",
-    ]))?;
+    shell::run(workspace::cargo().arg("build").args(workspace::SELECTION))?;
     let mut cargo = workspace::cargo();
     cargo.env("GECKODRIVER", geckodriver);
     cargo.args([

@@ -19,6 +19,12 @@ pub(crate) fn root() -> &'static Path {
     })
 }
 
+/// What `cargo build` builds for this machine: all programs, and the super node that lies for the tests.
+///
+/// Cargo chooses the features of dependencies by the selection, and examples may use what only tests depend on: with
+/// these words it chooses what `cargo test --workspace` has it choose.
+pub(crate) const SELECTION: [&str; 3] = ["--workspace", "--bins", "--examples"];
+
 /// The cargo that runs this program, set to work in the workspace.
 pub(crate) fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
