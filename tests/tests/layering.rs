@@ -67,6 +67,11 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         "the browser's driver makes no protocol decisions: overlay and SIP reach it through p2psip only",
     ),
     (
+        "fuzz",
+        &["credential", "overlay", "sip", "turn", "p2psip"],
+        "parsers are tried without any driver around them",
+    ),
+    (
         "tests",
         &[
             "machine",

@@ -3,6 +3,7 @@
 //! It keeps few dependencies, because a newcomer waits for them before anything else happens.
 
 mod bench;
+mod fuzz;
 mod run;
 mod shell;
 mod test;
@@ -23,6 +24,9 @@ usage: cargo xtask <command>
                     of the node says on the console where it is
   test [PART..]     run every check, or only the named parts:
                     fmt layers clippy build unit web browser
+  fuzz [TARGET..] [--seconds N]
+                    throw spoilt bytes at every parser, or at the named ones, N seconds (60)
+                    each, under libFuzzer; needs a C++ compiler
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         ["web"] => web::build(Purpose::Serving).map(|_| ()),
         ["web", "--debug"] => web::build(Purpose::Debugging).map(|_| ()),
         ["test", parts @ ..] => test::run(parts),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", "size"] => bench::size(),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["help" | "--help" | "-h"] | [] => {

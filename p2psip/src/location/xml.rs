@@ -145,7 +145,14 @@ fn leaf(reader: &mut Reader<&[u8]>) -> Result<String, LocationError> {
                 _ => return Err(LocationError::Malformed),
             }),
             Event::Comment(_) => {}
-            Event::End(_) => return Ok(value.trim().to_string()),
+            Event::End(_) => {
+                let value = value.trim();
+                // a line break inside would be another one after the next writer
+                if value.bytes().any(|byte| byte.is_ascii_control()) {
+                    return Err(LocationError::Value);
+                }
+                return Ok(value.to_string());
+            }
             _ => return Err(LocationError::Malformed),
         }
     }

@@ -118,6 +118,7 @@ fn r038_what_is_not_the_format_is_refused() {
         |from: &str, to: &str| UserLocation::read(user_text().replacen(from, to, 1).as_bytes());
     for (from, to, error) in [
         ("1.0", "2.0", E::Version),
+        ("gr=urn", "gr=\r\nurn", E::Value),
         ("<version>1.0</version>", "", E::Missing),
         ("user location", "proxy location", E::Type),
         ("948ab", "948ac", E::Key),
