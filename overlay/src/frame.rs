@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use credential::OverlayId;
-use serde::{Deserialize, Serialize};
+
+use crate::Wire;
 
 /// The version that this crate speaks.
 pub const VERSION: u8 = 1;
@@ -55,33 +56,30 @@ impl fmt::Display for FrameFault {
 impl core::error::Error for FrameFault {}
 
 /// Writes a message with its envelope.
-pub fn encode<T: Serialize>(overlay: OverlayId, message: &T) -> Vec<u8> {
+pub fn encode<T: Wire>(overlay: OverlayId, message: &T) -> Vec<u8> {
     let mut frame = Vec::with_capacity(128);
     frame.push(VERSION);
     frame.extend_from_slice(&overlay.0);
-    // A vector never refuses bytes, and no message holds a sequence of unknown length.
-    postcard::to_extend(message, frame).unwrap_or_default()
+    message.write(&mut frame);
+    frame
 }
 
 /// Reads a message out of its envelope.
 ///
 /// # Errors
 /// The bytes are not exactly one message of this overlay.
-pub fn decode<'a, T: Deserialize<'a>>(
-    overlay: OverlayId,
-    frame: &'a [u8],
-) -> Result<T, FrameFault> {
+pub fn decode<T: Wire>(overlay: OverlayId, frame: &[u8]) -> Result<T, FrameFault> {
     if frame.len() > MAX_FRAME {
         return Err(FrameFault::TooLarge);
     }
-    let (head, message) = frame.split_at_checked(HEAD).ok_or(FrameFault::TooShort)?;
+    let (head, mut rest) = frame.split_at_checked(HEAD).ok_or(FrameFault::TooShort)?;
     if head[0] != VERSION {
         return Err(FrameFault::Version);
     }
     if head[1..] != overlay.0 {
         return Err(FrameFault::Overlay);
     }
-    let (message, rest) = postcard::take_from_bytes(message).map_err(|_| FrameFault::Malformed)?;
+    let message = T::read(&mut rest).ok_or(FrameFault::Malformed)?;
     if !rest.is_empty() {
         return Err(FrameFault::Trailing);
     }

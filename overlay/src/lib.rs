@@ -24,6 +24,7 @@ pub mod peer;
 pub mod record;
 mod supernode;
 mod timers;
+mod wire;
 
 pub use error::{GetError, PlaceError, Refused};
 pub use frame::FrameFault;
@@ -38,3 +39,4 @@ pub use supernode::{
     Limits, Offence, Offender, Seed, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput,
     SuperNodeOutput,
 };
+pub use wire::Wire;

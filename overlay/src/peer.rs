@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::association::{Mode, PutOutcome};
 use crate::key::sha1;
-use crate::{Control, Key, SignedRecord};
+use crate::{Control, Key, SignedRecord, Wire};
 
 /// A message between super nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +161,19 @@ pub struct Find {
     pub ttl: u8,
     /// Who has handed it on.
     pub visited: Vec<NodeId>,
+}
+
+impl Wire for Message {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        // A vector never refuses bytes, and no message holds a sequence of unknown length.
+        *bytes = postcard::to_extend(self, core::mem::take(bytes)).unwrap_or_default();
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (message, rest) = postcard::take_from_bytes(bytes).ok()?;
+        *bytes = rest;
+        Some(message)
+    }
 }
 
 impl About {

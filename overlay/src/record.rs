@@ -18,7 +18,7 @@ use core::fmt;
 use credential::{Certificate, Check, Instance, OverlayId, Signature, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::Key;
+use crate::{Key, Wire};
 
 /// Who may do something with a record, apart from the credential check that everybody must pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,8 +270,7 @@ impl SignedRecord {
 /// The bytes that the owner of a record signs.
 pub(crate) fn message(control: &Control, body: &[u8]) -> Vec<u8> {
     let mut message = DOMAIN.to_vec();
-    // A vector never refuses bytes, and `Control` holds nothing that postcard can't write.
-    message = postcard::to_extend(control, message).unwrap_or_default();
+    control.write(&mut message);
     message.extend_from_slice(body);
     message
 }

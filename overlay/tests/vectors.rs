@@ -9,7 +9,7 @@ use overlay::association::{
     Contact, Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd,
 };
 use overlay::peer::{About, Announcement, Find, Message, Slot, SlotId};
-use overlay::{Control, Key, Policy, RecordFault, Refused, SignedRecord, Writer, frame};
+use overlay::{Control, Key, Policy, RecordFault, Refused, SignedRecord, Wire, Writer, frame};
 use serde::{Serialize, de::DeserializeOwned};
 
 const OVERLAY: OverlayId = OverlayId([0x11; 16]);
@@ -22,13 +22,18 @@ const SEQUENCE: u64 = 1_780_272_000_000;
 struct Vectors(BTreeMap<String, Vec<u8>>);
 
 impl Vectors {
-    fn frame<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
-        &mut self,
-        name: &str,
-        message: &T,
-    ) {
+    /// What is written and read by hand must be what postcard writes and reads.
+    fn frame<T>(&mut self, name: &str, message: &T)
+    where
+        T: Wire + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
         let bytes = frame::encode(OVERLAY, message);
         assert_eq!(frame::decode::<T>(OVERLAY, &bytes).as_ref(), Ok(message));
+        assert_eq!(
+            postcard::from_bytes::<T>(&bytes[17..]).as_ref(),
+            Ok(message)
+        );
+        assert_eq!(postcard::to_allocvec(message).unwrap(), bytes[17..]);
         self.0.insert(name.to_owned(), bytes);
     }
 

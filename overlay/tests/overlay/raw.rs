@@ -5,8 +5,8 @@ use std::time::Duration;
 use credential::{Certificate, Challenge, NodeId, Role, Signature};
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome};
 use overlay::peer::{About, Announcement, Message};
-use overlay::{Control, Key, Policy, SignedRecord, frame};
-use serde::{Serialize, de::DeserializeOwned};
+use overlay::{Control, Key, Policy, SignedRecord, Wire, frame};
+use serde::de::DeserializeOwned;
 use sim::{Action, ConnectionId, Fact, HostId};
 
 use crate::authority::{Identity, WALL};
@@ -152,7 +152,7 @@ impl World {
         Announcement { about, signature }
     }
 
-    pub(crate) fn say(&mut self, raw: Raw, message: &impl Serialize) {
+    pub(crate) fn say(&mut self, raw: Raw, message: &impl Wire) {
         let frame = frame::encode(self.overlay(), message);
         self.send_bytes(raw, frame);
         self.network.run_for(Duration::from_millis(200));
