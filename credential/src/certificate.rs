@@ -412,7 +412,7 @@ fn user(names: &[u8]) -> Option<Subject> {
         (first, second)
     };
     let read: Instance = instance.parse().ok()?;
-    (profile::is_canonical(uri) && read.to_string() == instance).then(|| Subject::User {
+    (profile::is_canonical(uri) && read.urn() == instance).then(|| Subject::User {
         uri: uri.to_string(),
         instance: read,
     })

@@ -60,15 +60,25 @@ pub(crate) use octets;
 /// Gives an identifier its text: lower-case hexadecimal, read in either case.
 macro_rules! hexadecimal {
     ($name:ident) => {
+        impl $name {
+            /// Its text.
+            #[must_use]
+            pub fn hex(&self) -> String {
+                let mut text = String::new();
+                push_hex(&mut text, &self.0);
+                text
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(&self.0, f)
+                f.write_str(&self.hex())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(&self.0, f)
+                f.write_str(&self.hex())
             }
         }
 
@@ -97,8 +107,7 @@ impl NodeId {
     /// The name that the node's certificate carries and by which it is dialled: `<40 digits>.sn`.
     #[must_use]
     pub fn host(&self) -> String {
-        let mut host = String::with_capacity(43);
-        push_hex(&mut host, &self.0);
+        let mut host = self.hex();
         host.push_str(".sn");
         host
     }
@@ -174,14 +183,6 @@ impl FromStr for Instance {
         }
         read_digits(&plain).map(Self)
     }
-}
-
-fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for byte in bytes {
-        fmt::Write::write_char(f, digit(byte >> 4))?;
-        fmt::Write::write_char(f, digit(byte & 15))?;
-    }
-    Ok(())
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {

@@ -83,10 +83,10 @@ impl RevocationList {
         if head[0] != VERSION || count > Self::MAXIMUM || entries.len() != count * Serial::SIZE {
             return None;
         }
-        let serials: Vec<Serial> = entries
-            .chunks_exact(Serial::SIZE)
-            .filter_map(Serial::from_slice)
-            .collect();
+        let mut serials = Vec::with_capacity(count);
+        for entry in entries.chunks_exact(Serial::SIZE) {
+            serials.push(Serial::from_slice(entry)?);
+        }
         if !serials.is_sorted_by(|a, b| a < b) {
             return None;
         }

@@ -11,7 +11,7 @@
 //! is managed by (key, owner, instance). A tombstone is a record with `removed` and an empty body; it is kept until
 //! the record that it removes would have ended.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -283,7 +283,7 @@ pub fn owner(certificate: &Certificate) -> Option<(String, Instance)> {
         Subject::SuperNode { node } => {
             let mut instance = [0; 16];
             instance.copy_from_slice(&node.0[..16]);
-            Some((node.to_string(), Instance(instance)))
+            Some((node.hex(), Instance(instance)))
         }
         Subject::Authority => None,
     }

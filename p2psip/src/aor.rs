@@ -1,4 +1,3 @@
-use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -23,7 +22,7 @@ impl Aor {
         }
         Some(Self {
             uri: uri.address_of_record(),
-            name: format!("{user}@{host}"),
+            name: [user, "@", host].concat(),
         })
     }
 
@@ -49,9 +48,9 @@ impl Aor {
         }
         let text = text.to_ascii_lowercase();
         if text.contains('@') {
-            Self::read(&format!("sip:{text}"))
+            Self::read(&["sip:", &text].concat())
         } else {
-            Self::read(&format!("sip:{text}@{domain}"))
+            Self::read(&["sip:", &text, "@", domain].concat())
         }
     }
 
@@ -76,7 +75,7 @@ impl Aor {
     /// Where the user's location is stored: the hash of `user location|alice@example.org`.
     #[must_use]
     pub fn key(&self) -> Key {
-        Key::of(format!("user location|{}", self.name).as_bytes())
+        Key::of(["user location|", &self.name].concat().as_bytes())
     }
 }
 
@@ -95,12 +94,17 @@ impl fmt::Debug for Aor {
 /// Where the location of a domain's proxy is stored: the hash of `proxy location|example.org`.
 #[must_use]
 pub fn proxy_key(domain: &str) -> Key {
-    Key::of(format!("proxy location|{}", domain.to_ascii_lowercase()).as_bytes())
+    Key::of(
+        ["proxy location|", &domain.to_ascii_lowercase()]
+            .concat()
+            .as_bytes(),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString;
     use alloc::vec;
 

@@ -21,7 +21,7 @@
 
 mod xml;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -202,8 +202,7 @@ impl UserLocation {
         let fields = xml::read(body)?;
         fields.expect_type("user location")?;
         let user = fields.user.as_deref().ok_or(LocationError::Missing)?;
-        let user = alloc::format!("sip:{}", escaped(user));
-        let user = Aor::read(&user).ok_or(LocationError::Value)?;
+        let user = Aor::read(&uri(user)).ok_or(LocationError::Value)?;
         if fields.key()? != user.key() {
             return Err(LocationError::Key);
         }
@@ -211,17 +210,16 @@ impl UserLocation {
             Some(text) => Some(text.parse().map_err(|_| LocationError::Value)?),
             None => None,
         };
-        let fingerprints: Option<Vec<_>> = fields
-            .fingerprints
-            .iter()
-            .map(|text| Fingerprint::read(text))
-            .collect();
+        let mut fingerprints = Vec::new();
+        for text in &fields.fingerprints {
+            fingerprints.push(Fingerprint::read(text).ok_or(LocationError::Value)?);
+        }
         Ok(Self {
             user,
             lifetime: fields.lifetime()?,
             timestamp: fields.timestamp()?,
             instance,
-            fingerprints: fingerprints.ok_or(LocationError::Value)?,
+            fingerprints,
             trickle: fields.trickle()?,
             locations: fields.locations()?,
         })
@@ -234,10 +232,10 @@ impl UserLocation {
         let mut writer = xml::Writer::new("user location", &key, self.lifetime, self.timestamp);
         writer.leaf("user_URI", self.user.name());
         if let Some(instance) = self.instance {
-            writer.leaf("instance", &instance.to_string());
+            writer.leaf("instance", &instance.urn());
         }
         for fingerprint in &self.fingerprints {
-            writer.leaf("fingerprint", &fingerprint.to_string());
+            writer.leaf("fingerprint", &fingerprint.text());
         }
         if self.trickle {
             writer.leaf("trickle", "yes");
@@ -286,17 +284,11 @@ fn is_address(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Escapes what a URI can't hold, so that an unescaped name reads as a URI again.
-fn escaped(name: &str) -> String {
+/// The URI of an unescaped name.
+fn uri(name: &str) -> String {
     let (user, host) = name.rsplit_once('@').unwrap_or(("", name));
-    let mut uri = String::with_capacity(name.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = fmt::Write::write_fmt(&mut uri, format_args!("%{byte:02X}"));
-        }
-    }
+    let mut uri = String::from("sip:");
+    sip::escape(user, &mut uri);
     uri.push('@');
     uri.push_str(host);
     uri

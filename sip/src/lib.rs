@@ -29,4 +29,5 @@ pub use agent::{
 };
 pub use message::Message;
 pub use sdp::Fingerprint;
-pub use uri::{Uri, UriError};
+pub use text::digits;
+pub use uri::{Uri, UriError, escape};

@@ -24,7 +24,8 @@ pub(crate) fn filled(template: &str, values: &[&str]) -> String {
 }
 
 /// A number in decimal digits.
-pub(crate) fn digits(mut number: u64) -> String {
+#[must_use]
+pub fn digits(mut number: u64) -> String {
     let mut digits = String::new();
     loop {
         digits.insert(0, char::from(b'0' + (number % 10) as u8));

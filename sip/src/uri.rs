@@ -185,7 +185,7 @@ fn covers(one: &Uri, other: &Uri) -> bool {
 }
 
 /// Escapes what a user part can't hold as it is.
-pub(crate) fn escape(user: &str, text: &mut String) {
+pub fn escape(user: &str, text: &mut String) {
     for byte in user.bytes() {
         if is_unreserved(byte) || b"&=+$,;?/".contains(&byte) {
             text.push(char::from(byte));

@@ -25,7 +25,7 @@ pub(crate) fn deliver(event: Event, host: &Host) {
             offer,
         } => {
             with_party(&caller, host);
-            host.with(&caller.instance.to_string());
+            host.with(&caller.instance.urn());
             host.with(&offer);
             ("incoming", call, 0)
         }

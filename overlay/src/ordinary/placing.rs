@@ -94,21 +94,20 @@ impl OrdinaryNode {
             Ok(records) => records,
             Err(error) => return self.put_failed(query, from_get(error)),
         };
-        let own = records
-            .into_iter()
-            .filter(|record| is_own(record, &self.certificate));
-        let items: Vec<Item> = own
-            .map(|record| Item {
-                control: Control {
+        let mut items = Vec::new();
+        for record in records {
+            if is_own(&record, &self.certificate) {
+                let control = Control {
                     key,
                     removed: true,
                     lifetime: MAX_LIFETIME,
                     no_update: false,
                     ..record.control
-                },
-                body: Vec::new(),
-            })
-            .collect();
+                };
+                let body = Vec::new();
+                items.push(Item { control, body });
+            }
+        }
         if items.is_empty() {
             return self.put_failed(query, PlaceError::Refused(Refused::NotFound));
         }

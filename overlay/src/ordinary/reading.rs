@@ -374,8 +374,13 @@ impl OrdinaryNode {
 }
 
 fn live(records: &[(SignedRecord, LinkId)]) -> Vec<SignedRecord> {
-    let live = records.iter().filter(|(record, _)| !record.control.removed);
-    live.map(|(record, _)| record.clone()).collect()
+    let mut live = Vec::new();
+    for (record, _) in records {
+        if !record.control.removed {
+            live.push(record.clone());
+        }
+    }
+    live
 }
 
 /// The newest sequence seen of each record, so that a super node can't pass an old one off as new.

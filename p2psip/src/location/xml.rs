@@ -1,13 +1,14 @@
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
+use credential::NodeId;
 use machine::sort_by_key;
 use overlay::Key;
 use quick_xml::escape::minimal_escape;
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
+use sip::digits;
 
 use super::{
     Location, LocationError, MAX_FINGERPRINTS, MAX_LOCATIONS, MAXIMUM, Transport, is_address,
@@ -209,7 +210,7 @@ impl Fields {
     }
 
     pub(super) fn key(&self) -> Result<Key, LocationError> {
-        let node: credential::NodeId = required(self.key.as_ref())?
+        let node: NodeId = required(self.key.as_ref())?
             .parse()
             .map_err(|_| LocationError::Value)?;
         Ok(Key::from(node))
@@ -237,8 +238,10 @@ impl Fields {
         if self.locations.is_empty() {
             return Err(LocationError::Missing);
         }
-        let locations: Result<Vec<_>, _> = self.locations.iter().map(Place::read).collect();
-        let mut locations = locations?;
+        let mut locations = Vec::new();
+        for place in &self.locations {
+            locations.push(place.read()?);
+        }
         sort_by_key(&mut locations, |location| location.preference);
         Ok(locations)
     }
@@ -250,7 +253,11 @@ impl Place {
         if !is_address(address) {
             return Err(LocationError::Value);
         }
-        let transports = required(self.transport.as_ref())?;
+        let mut transports = Vec::new();
+        // A transport that isn't known may be one of later days.
+        for text in required(self.transport.as_ref())?.split_ascii_whitespace() {
+            transports.extend(Transport::read(text));
+        }
         let super_node = match &self.super_node {
             Some(text) => Some(text.parse().map_err(|_| LocationError::Value)?),
             None => None,
@@ -261,11 +268,7 @@ impl Place {
         };
         Ok(Location {
             address: address.to_string(),
-            // A transport that isn't known may be one of later days.
-            transports: transports
-                .split_ascii_whitespace()
-                .filter_map(Transport::read)
-                .collect(),
+            transports,
             contact: self.contact.clone(),
             super_node,
             preference: preference.ok_or(LocationError::Value)?,
@@ -286,9 +289,9 @@ impl Writer {
         writer.text.push_str("<resource>");
         writer.leaf("version", "1.0");
         writer.leaf("type", kind);
-        writer.leaf("key", &key.to_string());
-        writer.leaf("lifetime", &lifetime.to_string());
-        writer.leaf("timestamp", &timestamp.to_string());
+        writer.leaf("key", &NodeId::from(*key).hex());
+        writer.leaf("lifetime", &digits(lifetime.into()));
+        writer.leaf("timestamp", &digits(timestamp));
         writer
     }
 
@@ -304,19 +307,21 @@ impl Writer {
             self.leaf("node_IP", &location.address);
             let mut transports = String::new();
             for transport in &location.transports {
-                let gap = if transports.is_empty() { "" } else { " " };
-                let name = transport.protocol.name();
-                let _ = write!(transports, "{gap}{name}{}", transport.port);
+                if !transports.is_empty() {
+                    transports.push(' ');
+                }
+                transports.push_str(transport.protocol.name());
+                transports.push_str(&digits(transport.port.into()));
             }
             self.leaf("transport", &transports);
             if let Some(contact) = &location.contact {
                 self.leaf("contact", contact);
             }
             if let Some(node) = location.super_node {
-                self.leaf("super_node", &node.to_string());
+                self.leaf("super_node", &node.hex());
             }
             if location.preference < u16::MAX {
-                self.leaf("preference", &location.preference.to_string());
+                self.leaf("preference", &digits(location.preference.into()));
             }
             self.text.push_str("</location>");
         }

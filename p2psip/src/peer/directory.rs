@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::{Instance, NodeId};
+use credential::Instance;
 use machine::{Instant, Map};
 use overlay::{GetError, OrdinaryNode, QueryId, Reading, SignedRecord};
 use sip::{CallId, Target};
@@ -219,8 +219,12 @@ impl Entry {
             && control.key == self.user.key()
             && control.lifetime == location.lifetime
             && location.instance == Some(control.instance);
-        let places = location.locations.iter();
-        let mut routes: Vec<NodeId> = places.filter_map(|place| place.super_node).collect();
+        let mut routes = Vec::new();
+        for place in &location.locations {
+            if let Some(node) = place.super_node {
+                routes.push(node);
+            }
+        }
         routes.dedup();
         if !his || routes.is_empty() || location.fingerprints.is_empty() {
             return None;
@@ -234,8 +238,11 @@ impl Entry {
     }
 
     fn targets(&self) -> Vec<Target> {
-        let targets = self.found.values();
-        targets.map(|(_, target)| target.clone()).collect()
+        let mut targets = Vec::new();
+        for (_, target) in self.found.values() {
+            targets.push(target.clone());
+        }
+        targets
     }
 
     fn answer(&self) -> Answer {
@@ -275,9 +282,10 @@ impl Entry {
             return told;
         }
         let answer = self.answer();
-        let waiting = core::mem::take(&mut self.waiting).into_iter();
-        waiting
-            .map(|waiting| (waiting.call, answer.clone()))
-            .collect()
+        let mut told = Vec::new();
+        for waiting in self.waiting.drain(..) {
+            told.push((waiting.call, answer.clone()));
+        }
+        told
     }
 }

@@ -78,11 +78,13 @@ impl Peer {
                 self.associations_changed(now);
             }
             OrdinaryEvent::SuperNodes(contacts) => {
-                let contact = |contact: overlay::association::Contact| Contact {
-                    node: Some(contact.node),
-                    url: contact.url,
-                };
-                self.named = contacts.into_iter().map(contact).collect();
+                self.named.clear();
+                for contact in contacts {
+                    self.named.push(Contact {
+                        node: Some(contact.node),
+                        url: contact.url,
+                    });
+                }
                 self.welcome();
             }
             OrdinaryEvent::Revocations(list) => {
@@ -149,14 +151,13 @@ impl Peer {
 
     /// Names the serving super nodes first, then those that they named.
     fn welcome(&mut self) {
-        let mut super_nodes: Vec<Contact> = self
-            .node
-            .associations()
-            .map(|(_, node, url)| Contact {
+        let mut super_nodes: Vec<Contact> = Vec::new();
+        for (_, node, url) in self.node.associations() {
+            super_nodes.push(Contact {
                 node: Some(node),
                 url: url.to_string(),
-            })
-            .collect();
+            });
+        }
         for contact in &self.named {
             if super_nodes.iter().all(|known| known.node != contact.node) {
                 super_nodes.push(contact.clone());

@@ -1,4 +1,3 @@
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -128,21 +127,19 @@ impl Registration {
         let mut associations: Vec<(LinkId, NodeId, &str)> = node.associations().collect();
         sort_by_key(&mut associations, |(link, _, _)| *link);
         let contact = contact(&self.user, self.instance);
-        let place = |(at, (_, node, url)): (usize, (LinkId, NodeId, &str))| {
-            let (address, transport) = Transport::of_url(url)?;
-            Some(Location {
-                address,
-                transports: [transport].into(),
-                contact: Some(contact.clone()),
-                super_node: Some(node),
-                preference: at as u16 + 1,
-            })
-        };
-        associations
-            .into_iter()
-            .enumerate()
-            .filter_map(place)
-            .collect()
+        let mut locations = Vec::new();
+        for (_, node, url) in associations {
+            if let Some((address, transport)) = Transport::of_url(url) {
+                locations.push(Location {
+                    address,
+                    transports: [transport].into(),
+                    contact: Some(contact.clone()),
+                    super_node: Some(node),
+                    preference: locations.len() as u16 + 1,
+                });
+            }
+        }
+        locations
     }
 
     /// Takes in that a placement or removal is done; `None` if it is not this one's.
@@ -189,8 +186,5 @@ impl Registration {
 
 /// The URI of one of a user's devices, whatever super node it is behind (RFC 5627).
 pub(super) fn contact(user: &Aor, instance: Instance) -> alloc::string::String {
-    let mut uri = user.uri().to_string();
-    uri.push_str(";gr=");
-    uri.push_str(&instance.to_string());
-    uri
+    [user.uri(), ";gr=", &instance.urn()].concat()
 }

@@ -106,7 +106,11 @@ impl Line {
         let mut before = ";sn=\"";
         for flow in &self.flows {
             let host = flow.node.host();
-            fill(&mut contact, "%%", &[before, host.trim_end_matches(".sn")]);
+            fill(
+                &mut contact,
+                "%%",
+                &[before, host.strip_suffix(".sn").unwrap_or(&host)],
+            );
             before = ".";
         }
         if !self.flows.is_empty() {

@@ -179,7 +179,7 @@ impl Call {
             let kind = section.map_or("audio", |one| one.kind);
             fill(&mut text, "m=% 9 RTP/AVP 0\r\na=mid:%\r\n", &[kind, mid]);
             for candidate in self.candidates.iter().filter(|one| one.mid == mid) {
-                let line = candidate.line.trim_start_matches("a=");
+                let line = candidate.line.strip_prefix("a=").unwrap_or(&candidate.line);
                 fill(&mut text, "a=%\r\n", &[line]);
             }
             if self.complete {
