@@ -1,6 +1,7 @@
 //! `relay-node dev`: a whole network on this machine, each part a process of its own.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,6 +86,17 @@ impl std::error::Error for DevError {}
 pub async fn dev(arguments: &Dev) -> Result<(), DevError> {
     let mut terminate = system(signal(SignalKind::terminate()))?;
     let mut interrupt = system(signal(SignalKind::interrupt()))?;
+    let turn = async {
+        match arguments.http.port() {
+            0 => turn(std::env::temp_dir().join("partyline-dev.lock")).await,
+            _ => None,
+        }
+    };
+    let turn = tokio::select! {
+        turn = turn => turn,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let plan = Plan::new(arguments)?;
     let mut network = tokio::select! {
         started = start(&plan) => started?,
@@ -97,6 +109,7 @@ pub async fn dev(arguments: &Dev) -> Result<(), DevError> {
             return Ok(());
         }
     };
+    drop(turn);
     println!("ready {}", network.description);
     eprintln!("Partyline runs. Open a page, sign in and call somebody on another:");
     for page in &plan.pages {
@@ -112,6 +125,18 @@ pub async fn dev(arguments: &Dev) -> Result<(), DevError> {
     network.end().await;
     plan.clean();
     Ok(())
+}
+
+/// Waits until no other network of this machine starts: a port that it has chosen is free until its part has started.
+///
+/// The turn ends with the value. Nothing depends on it where the file can't be had.
+async fn turn(path: PathBuf) -> Option<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.ok()?;
+    while let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        sleep(ASK_AGAIN).await;
+    }
+    Some(file)
 }
 
 struct Network {
@@ -273,4 +298,23 @@ fn own_directory() -> PathBuf {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     std::env::temp_dir().join(format!("partyline-dev-{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_network_at_a_time_chooses_ports() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let first = turn(path.clone()).await.unwrap();
+        let second = turn(path.clone());
+        tokio::pin!(second);
+        let early = timeout(Duration::from_millis(200), &mut second).await;
+        assert!(early.is_err(), "two have the turn");
+        drop(first);
+        assert!(second.await.is_some());
+        assert!(turn(directory.path().join("no/such/file")).await.is_none());
+    }
 }

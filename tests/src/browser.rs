@@ -5,7 +5,6 @@ use crate::instrument::Instrument;
 use crate::process::Process;
 use crate::{PATIENCE, until};
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -49,13 +48,17 @@ impl Browser {
     /// When the browser or its driver is missing or doesn't start.
     pub async fn start_with(kind: Kind, instrument: Instrument, arguments: &[&str]) -> Self {
         let files = TempDir::with_prefix("partyline-browser-").expect("a temporary directory");
-        let port = free_port();
-        let mut command = kind.driver(port);
+        let mut command = kind.driver();
         command
             .env("TMPDIR", files.path())
             .env("HOME", files.path());
         let process = Process::start(&mut command, &files.path().join("driver.log"))
             .expect("the driver starts");
+        let port = until("the driver's port", PATIENCE, async || {
+            let output = process.output();
+            kind.port(&output).ok_or(output)
+        })
+        .await;
         let url = format!("http://127.0.0.1:{port}");
         let wish = kind.capabilities(files.path(), arguments);
         let driver = until("the browser", PATIENCE, async || {
@@ -111,24 +114,31 @@ impl Browser {
 }
 
 impl Kind {
-    fn driver(self, port: u16) -> Command {
+    /// The driver, which takes a port that is free and tells which.
+    fn driver(self) -> Command {
         match self {
             Self::Chromium => {
                 let mut command = Command::new("chromedriver");
-                command.arg(format!("--port={port}"));
+                command.arg("--port=0");
                 command
             }
             Self::Firefox => {
                 let mut command = Command::new(geckodriver());
-                command.args([
-                    "--port",
-                    &port.to_string(),
-                    "--websocket-port",
-                    &free_port().to_string(),
-                ]);
+                command.args(["--port", "0", "--websocket-port", "0"]);
                 command
             }
         }
+    }
+
+    fn port(self, output: &str) -> Option<u16> {
+        let words = match self {
+            Self::Chromium => "was started successfully on port ",
+            Self::Firefox => "Listening on 127.0.0.1:",
+        };
+        let (_, rest) = output.split_once(words)?;
+        // The line may not be whole yet.
+        let (number, _) = rest.split_once(['.', '\n'])?;
+        number.trim().parse().ok()
     }
 
     fn capabilities(self, files: &Path, arguments: &[&str]) -> Capabilities {
@@ -232,13 +242,4 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
 }

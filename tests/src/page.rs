@@ -210,7 +210,7 @@ impl Page {
         self.ends_within(code, words, PATIENCE).await;
     }
 
-    /// The same within a time that is stated somewhere.
+    /// The same for an end that comes late.
     ///
     /// # Panics
     ///
@@ -225,6 +225,31 @@ impl Page {
             Err((self.state().await, end, sentence, self.problems().await))
         })
         .await;
+    }
+
+    /// From now on notes when the page first reaches each state, and when the user last clicked ([`Page::noted`]).
+    pub async fn note(&self) {
+        let script = "
+            window.partylineNotes = {};
+            const note = () => { partylineNotes[document.body.dataset.state] ??= Date.now(); };
+            new MutationObserver(note).observe(document.body, { attributes: true, attributeFilter: ['data-state'] });
+            addEventListener('click', () => { partylineNotes.click = Date.now(); }, true);";
+        self.run(script, vec![]).await;
+    }
+
+    /// When the page reached a state, or when the user clicked (`click`), as time since 1970. The page itself looks at
+    /// the clock: what a driver takes to tell of it doesn't count.
+    ///
+    /// # Panics
+    ///
+    /// When it has not happened since [`Page::note`].
+    pub async fn noted(&self, what: &str) -> Duration {
+        let script = "return window.partylineNotes?.[arguments[0]] ?? null";
+        let value = self.run(script, vec![json!(what)]).await;
+        let Some(milliseconds) = value.as_u64() else {
+            panic!("nothing is noted of '{what}'");
+        };
+        Duration::from_millis(milliseconds)
     }
 
     /// What `body[data-..]` says under a name.

@@ -1,12 +1,19 @@
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DevError, own_directory};
 use crate::cli::Dev;
 use crate::config::Origin;
+use crate::crypto::entropy;
+
+/// Where ports are chosen from. They lie below those that a system gives to whoever names none, so that nobody gets one by
+/// chance before the part that it is meant for; and browsers refuse none of them.
+const PORTS: Range<u16> = 10_240..32_256;
+const TRIES: usize = 100;
 
 /// Who listens where, and which files say so.
 pub(super) struct Plan {
@@ -163,7 +170,7 @@ struct Held {
 impl Held {
     fn tcp(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
         let port = |error| DevError::Port(address, error);
-        let socket = TcpListener::bind(address).map_err(port)?;
+        let socket = bind(address, TcpListener::bind).map_err(port)?;
         let bound = socket.local_addr().map_err(port)?;
         self.tcp.push(socket);
         Ok(bound)
@@ -171,11 +178,26 @@ impl Held {
 
     fn udp(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
         let port = |error| DevError::Port(address, error);
-        let socket = UdpSocket::bind(address).map_err(port)?;
+        let socket = bind(address, UdpSocket::bind).map_err(port)?;
         let bound = socket.local_addr().map_err(port)?;
         self.udp.push(socket);
         Ok(bound)
     }
+}
+
+/// Binds to an address, or for port 0 to a free port of [`PORTS`].
+fn bind<S>(address: SocketAddr, bind: fn(SocketAddr) -> io::Result<S>) -> io::Result<S> {
+    if address.port() != 0 {
+        return bind(address);
+    }
+    for _ in 0..TRIES {
+        let chosen = u16::from_be_bytes(entropy()) % (PORTS.end - PORTS.start);
+        match bind(SocketAddr::new(address.ip(), PORTS.start + chosen)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound,
+        }
+    }
+    bind(address)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, DevError> {
@@ -225,6 +247,14 @@ mod tests {
             refused.to_string().contains("in use by another program"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn chosen_ports_are_none_that_others_get_by_chance() {
+        let ports = Ports::choose("127.0.0.1:0".parse().unwrap(), 9).unwrap();
+        let all = [ports.http, ports.quic, ports.stun].concat();
+        assert_eq!(all.len(), 28);
+        assert!(all.iter().all(|address| PORTS.contains(&address.port())));
     }
 
     #[test]

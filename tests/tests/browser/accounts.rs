@@ -144,13 +144,15 @@ async fn r058_two_devices_of_one_user_ring_and_one_answers() {
 
 #[tokio::test]
 async fn an_expired_certificate_is_told() {
-    let _turn = turn().await;
-    let lifetimes = "{ user = 12, guest = 12 }";
+    let turn_of_starting = turn().await;
+    let lifetimes = "{ user = 20, guest = 20 }";
     let network = Network::start_with(1, &[("PARTYLINE_LOGIN_LIFETIMES", lifetimes)]).await;
     let page = Page::open(Chromium, &network.page(0), 440.0).await;
     page.create_account(&unique("hugo")).await;
     page.go("about:blank").await;
-    tokio::time::sleep(Duration::from_secs(14)).await;
+    drop(turn_of_starting);
+    tokio::time::sleep(Duration::from_secs(22)).await;
+    let _turn = turn().await;
     page.go(&network.page(0)).await;
     page.reach(&["signed-out"]).await;
     assert_eq!(page.data("problem").await, "credential-expired");

@@ -1,8 +1,9 @@
 //! Calls between two browsers, and the ways in which they end.
 
 use crate::stage::Stage;
+use std::time::Duration;
 use tests::Kind::{self, Chromium, Firefox};
-use tests::{Page, unique};
+use tests::{PATIENCE, Page, unique};
 
 async fn call_with_sound_and_picture(caller: Kind, callee: Kind) {
     let stage = Stage::set(caller, callee).await;
@@ -125,26 +126,22 @@ async fn r049_who_signed_off_is_offline() {
 
 #[tokio::test]
 async fn r054_who_closed_the_browser_is_offline() {
-    let Stage {
-        alice,
-        bob,
-        bob_name,
-        network: _network,
-        ..
-    } = Stage::set(Chromium, Chromium).await;
-    bob.quit().await;
-    alice.dial(&bob_name).await;
-    alice.ends("offline", "is not online").await;
-    alice.quiet(&[]).await;
-    alice.quit().await;
+    let stage = Stage::set(Chromium, Chromium).await;
+    stage.bob.quit().await;
+    stage.alice.dial(&stage.bob_name).await;
+    stage.alice.ends("offline", "is not online").await;
+    stage.alice.quiet(&[]).await;
+    stage.alice.quit().await;
 }
 
 #[tokio::test]
 async fn r054_nobody_answers_for_a_minute() {
-    let stage = Stage::set(Chromium, Chromium).await;
-    stage.alice.dial(&stage.bob_name).await;
+    let mut stage = Stage::set(Chromium, Chromium).await;
+    stage.alice.fill("#dial", &stage.bob_name).await;
+    stage.alice.click("#call-audio").await;
     stage.bob.reach(&["ringing"]).await;
-    let limit = std::time::Duration::from_secs(75);
+    stage.let_others();
+    let limit = Duration::from_secs(60) + PATIENCE;
     stage
         .alice
         .ends_within("no-answer", "didn’t answer", limit)

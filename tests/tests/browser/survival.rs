@@ -1,7 +1,7 @@
 //! What happens to pages when the super node that they depend on is killed.
 
 use crate::stage::Stage;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 use tests::Kind::{self, Chromium};
 use tests::{Network, PATIENCE, Page, turn, unique, until};
 
@@ -17,12 +17,30 @@ const GONE: &[&str] = &[
     "Failed to load resource",
 ];
 
+/// Time since 1970, as the pages have it, too.
 #[expect(
     clippy::disallowed_methods,
     reason = "deadlines against real processes are real time"
 )]
-fn clock() -> Instant {
-    Instant::now()
+fn clock() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.expect("it is later than 1970")
+}
+
+/// One side hangs up, and both pages know in time.
+async fn hangs_up(stage: &Stage, who: &Page) {
+    let Stage { alice, bob, .. } = stage;
+    tokio::join!(alice.note(), bob.note());
+    who.hang_up().await;
+    tokio::join!(
+        alice.ends("hung-up", "The call has ended"),
+        bob.ends("hung-up", "The call has ended")
+    );
+    let clicked = who.noted("click").await;
+    for page in [alice, bob] {
+        let took = page.noted("ended").await.saturating_sub(clicked);
+        assert!(took < HUNG_UP, "a page knew after {took:?}");
+    }
 }
 
 /// Packets go on to arrive at both sides.
@@ -49,15 +67,7 @@ async fn a_call_outlives_its_super_node(who_hangs_up: fn(&Stage) -> &Page) {
     media_goes_on(&stage).await;
     stage.alice.hears(&stage.bob).await;
 
-    who_hangs_up(&stage).hang_up().await;
-    tokio::join!(
-        stage
-            .alice
-            .ends_within("hung-up", "The call has ended", HUNG_UP),
-        stage
-            .bob
-            .ends_within("hung-up", "The call has ended", HUNG_UP)
-    );
+    hangs_up(&stage, who_hangs_up(&stage)).await;
     stage.close(GONE).await;
 }
 
@@ -76,35 +86,30 @@ async fn r011_hanging_up_at_the_moment_of_the_death_ends_both_sides() {
     let stage = Stage::set(Chromium, Chromium).await;
     stage.connect().await;
     stage.network.kill(1);
-    stage.bob.hang_up().await;
-    tokio::join!(
-        stage
-            .alice
-            .ends_within("hung-up", "The call has ended", HUNG_UP),
-        stage
-            .bob
-            .ends_within("hung-up", "The call has ended", HUNG_UP)
-    );
+    hangs_up(&stage, &stage.bob).await;
     stage.close(GONE).await;
 }
 
 #[tokio::test]
 async fn r011_a_user_can_be_called_soon_after_his_super_node_died() {
     let stage = Stage::set(Chromium, Chromium).await;
+    stage.bob.note().await;
     stage.network.kill(1);
     let killed = clock();
     // The caller tries again whenever a call ends without having rung.
-    while !matches!(stage.bob.state().await.as_str(), "ringing") {
-        assert!(
-            killed.elapsed() < CALLABLE,
-            "Bob is {} after {:?}",
-            stage.bob.state().await,
-            killed.elapsed()
-        );
+    until("Bob's phone to ring", PATIENCE, async || {
+        let bob = stage.bob.state().await;
+        if bob == "ringing" {
+            return Ok(());
+        }
         if stage.alice.data("call").await.is_empty() || stage.alice.state().await == "ended" {
             stage.alice.dial(&stage.bob_name).await;
         }
-    }
+        Err(bob)
+    })
+    .await;
+    let took = stage.bob.noted("ringing").await.saturating_sub(killed);
+    assert!(took < CALLABLE, "Bob was called after {took:?}");
     stage.bob.answer().await;
     stage.alice.reach(&["in-call"]).await;
     stage.alice.hears(&stage.bob).await;
