@@ -1,6 +1,6 @@
 //! Typed headers, read on demand from the slices of a [`Message`].
 
-use crate::message::{Message, Method, Name};
+use crate::message::{Message, Method, Name, decimal};
 
 mod address;
 mod sequence;
@@ -75,7 +75,7 @@ impl Message {
     /// What stands before the parameters of a field.
     pub(crate) fn main(&self, name: Name) -> &str {
         let value = self.field(name).unwrap_or("");
-        trim(value.split(';').next().unwrap_or(""))
+        trim(split_unquoted(value, b';').0)
     }
 
     /// Says whether the body is of that media type.
@@ -96,62 +96,45 @@ impl<'a> Parameters<'a> {
     /// Reads parameters; the text is empty or begins with `;`. `None` if it breaks the grammar.
     #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
-        let text = trim(text);
-        let mut rest = text;
+        let parameters = Self(trim(text));
+        let mut rest = parameters.0;
         while !rest.is_empty() {
             let (name, value, next) = parameter(rest)?;
             let sound = match value {
                 None => true,
-                Some(value) if value.starts_with('"') => true,
-                Some(value) => !value.is_empty() && value.bytes().all(is_value_byte),
+                Some(value) if value.starts_with('"') => quoted_end(value) == Some(value.len()),
+                Some(value) => !value.is_empty() && is_made_of(value, VALUE),
             };
-            if !is_token(name) || !sound {
+            if !sound || !is_token(name) {
                 return None;
             }
             rest = next;
         }
-        Some(Self(text))
-    }
-
-    /// All parameters in order. A value is as written, with its quotes.
-    pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
-        let mut rest = self.0;
-        core::iter::from_fn(move || {
-            let (name, value, next) = parameter(rest)?;
-            rest = next;
-            Some((name, value))
-        })
+        Some(parameters)
     }
 
     /// The value of a parameter, without quotes around it; empty if it has none.
     #[must_use]
     pub fn find(self, name: &str) -> Option<&'a str> {
-        let (_, value) = self
-            .iter()
-            .find(|(found, _)| found.eq_ignore_ascii_case(name))?;
-        let value = value.unwrap_or("");
-        let inner = value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'));
-        Some(inner.unwrap_or(value))
+        let mut rest = self.0;
+        loop {
+            let (found, value, next) = parameter(rest)?;
+            if found.eq_ignore_ascii_case(name) {
+                let value = value.unwrap_or("");
+                return Some(unquoted(value).unwrap_or(value));
+            }
+            rest = next;
+        }
     }
 }
 
-/// Splits one parameter off a text that begins with `;`: its name, its value, what follows.
+/// Splits one parameter off a text that begins with `;`: its name, its value as written, what follows.
 fn parameter(text: &str) -> Option<(&str, Option<&str>, &str)> {
-    let text = text.strip_prefix(';')?;
-    let end = unquoted(text, b';').unwrap_or(text.len());
-    let (one, rest) = text.split_at(end);
-    match one.split_once('=') {
-        Some((name, value)) => {
-            let value = trim(value);
-            if value.starts_with('"') && quoted_end(value) != Some(value.len()) {
-                return None;
-            }
-            Some((trim(name), Some(value), rest))
-        }
-        None => Some((trim(one), None, rest)),
-    }
+    let (one, rest) = split_unquoted(text.strip_prefix(';')?, b';');
+    Some(match cut(one, '=') {
+        Some((name, value)) => (name, Some(value), rest),
+        None => (trim(one), None, rest),
+    })
 }
 
 /// The elements of a comma-separated list. Commas in quotes and in angle brackets do not separate.
@@ -170,22 +153,16 @@ impl<'a> Iterator for Elements<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let text = self.rest?;
-        let end = separator(text);
-        self.rest = end.map(|end| &text[end + 1..]);
-        Some(trim(&text[..end.unwrap_or(text.len())]))
+        let (one, rest) = split_unquoted(self.rest?, b',');
+        self.rest = rest.strip_prefix(',');
+        Some(trim(one))
     }
 }
 
-/// The place of the first comma that separates.
-pub(crate) fn separator(text: &str) -> Option<usize> {
-    unquoted(text, b',')
-}
-
-/// The place of the first `wanted` that is neither in quotes nor in angle brackets.
-fn unquoted(text: &str, wanted: u8) -> Option<usize> {
+/// Splits a text before the first `wanted` that is neither in quotes nor in angle brackets.
+pub(crate) fn split_unquoted(text: &str, wanted: u8) -> (&str, &str) {
     let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
-    for (place, byte) in text.bytes().enumerate() {
+    let end = text.bytes().position(|byte| {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
@@ -193,54 +170,98 @@ fn unquoted(text: &str, wanted: u8) -> Option<usize> {
             _ if quoted => {}
             b'<' => bracketed = true,
             b'>' => bracketed = false,
-            _ if byte == wanted && !bracketed => return Some(place),
-            _ => {}
+            _ => return byte == wanted && !bracketed,
         }
-    }
-    None
+        false
+    });
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// The place behind the quoted string with which the text begins.
 fn quoted_end(text: &str) -> Option<usize> {
     let mut escaped = false;
-    for (place, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(place + 1),
-            _ => {}
-        }
-    }
-    None
+    let inside = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    inside.map(|place| place + 2)
+}
+
+/// What stands between the quotes around a text.
+fn unquoted(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// Takes blanks off both ends.
 #[must_use]
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    text.trim_matches(BLANKS)
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Splits a text at the first `separator`, which may have blanks around it.
+pub(crate) fn cut(text: &str, separator: char) -> Option<(&str, &str)> {
+    let (one, rest) = text.split_once(separator)?;
+    Some((trim(one), trim(rest)))
+}
+
+/// Splits a text at its first blanks.
+pub(crate) fn cut_blank(text: &str) -> Option<(&str, &str)> {
+    let (one, rest) = text.split_once(BLANKS)?;
+    Some((one, trim(rest)))
 }
 
 /// Says whether a text is a token (RFC 3261, section 25.1).
 #[must_use]
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && is_made_of(text, "-.!%*_+`'~")
 }
 
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+/// What a parameter's value may hold: a token, a host, or what URIs in parameters need.
+const VALUE: &str = "-.!%*_+`'~[]:/@<>&$";
+
+/// Says whether a text has the characters of a URI, of whatever scheme.
+pub(crate) fn is_uri(text: &str) -> bool {
+    !text.is_empty() && is_made_of(text, "!#$%&'()*+,-./:;=?@[\\]^_`{|}~")
 }
 
-/// A byte of a parameter's value: a token, a host, or what URIs in parameters need.
-const fn is_value_byte(byte: u8) -> bool {
-    is_token_byte(byte)
-        || matches!(
-            byte,
-            b'[' | b']' | b':' | b'/' | b'@' | b'<' | b'>' | b'&' | b'$'
-        )
+/// Says whether a text holds nothing but letters, digits and the characters of `more`.
+pub(crate) fn is_made_of(text: &str, more: &str) -> bool {
+    let more = more.as_bytes();
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+}
+
+/// Reads `host [":" port]`, the host a name with the characters of `more`, or an IPv6 address in brackets.
+pub(crate) fn host_and_port<'a>(text: &'a str, more: &str) -> Option<(&'a str, Option<u16>)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inside, _) = rest.split_once(']')?;
+            let colons = inside.split(':').count();
+            let digits = inside
+                .bytes()
+                .all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.');
+            if !(3..9).contains(&colons) || inside.len() > 45 || !digits {
+                return None;
+            }
+            text.split_at(inside.len() + 2)
+        }
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let host = trim(host);
+            if !(1..256).contains(&host.len()) || !is_made_of(host, more) {
+                return None;
+            }
+            (host, port)
+        }
+    };
+    match cut(port, ':') {
+        Some(("", digits)) => Some((host, Some(decimal(digits)?.try_into().ok()?))),
+        None if port.is_empty() => Some((host, None)),
+        Some(_) | None => None,
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::uri::Uri;
 mod json;
 mod replay;
 
-use json::Value;
+use json::Json;
 pub(crate) use replay::Replays;
 
 /// How far a token's `iat` may be from the own clock, in seconds (RFC 8224, section 6.2, recommends 60).
@@ -162,18 +162,15 @@ pub(crate) fn read(value: &str) -> Result<Presented, IdentityError> {
     let (header, payload) = signed.split_once('.').ok_or(Invalid)?;
     let signature = base64::read_url(signature).ok_or(Invalid)?;
     let signature = Signature::from_slice(&signature).ok_or(Invalid)?;
-    let header = json::read(&base64::read_url(header).ok_or(Invalid)?).ok_or(Invalid)?;
-    let payload = json::read(&base64::read_url(payload).ok_or(Invalid)?).ok_or(Invalid)?;
-    let claims = read_claims(&payload).ok_or(Invalid)?;
+    let header = read_json(header).ok_or(Invalid)?;
+    let claims = read_json(payload).and_then(|payload| read_claims(&payload));
+    let claims = claims.ok_or(Invalid)?;
     let known = header.text("alg") == Some("ES256") && header.text("typ") == Some("passport");
-    let plain = header.member("crit").is_none() && header.member("ppt").is_none();
+    let plain = !header.has("crit") && !header.has("ppt");
     if !known || !plain || rest != parameters(&claims.orig) {
         return Err(Invalid);
     }
-    let chain = header.member("x5c").and_then(Value::array).ok_or(Invalid)?;
-    let [Value::Text(leaf)] = chain else {
-        return Err(Invalid);
-    };
+    let leaf = header.only("x5c").ok_or(Invalid)?;
     let leaf = base64::read_plain(leaf).ok_or(Unreadable)?;
     Ok(Presented {
         certificate: Certificate::read(&leaf).map_err(|_| Unreadable)?,
@@ -183,21 +180,21 @@ pub(crate) fn read(value: &str) -> Result<Presented, IdentityError> {
     })
 }
 
-fn read_claims(payload: &Value) -> Option<Claims> {
-    let [Value::Text(dest)] = payload.member("dest")?.member("uri")?.array()? else {
-        return None;
-    };
+fn read_json(encoded: &str) -> Option<Json> {
+    Json::read(&base64::read_url(encoded)?)
+}
+
+fn read_claims(payload: &Json) -> Option<Claims> {
     let mut fingerprints = Vec::new();
-    for key in payload.member("mky")?.array()? {
-        let one = Fingerprint::read_plain(key.text("alg")?, key.text("dig")?)?;
-        fingerprints.push(one);
+    for [algorithm, digits] in payload.texts("mky", ["alg", "dig"])? {
+        let one = Fingerprint::read_plain(algorithm, digits)?;
+        sdp::include(&mut fingerprints, one);
     }
-    sdp::sort(&mut fingerprints);
-    let name = payload.member("rcd").and_then(|rcd| rcd.text("nam"));
+    let name = payload.text("rcd.nam");
     Some(Claims {
-        orig: payload.member("orig")?.text("uri")?.into(),
-        dest: dest.clone(),
-        iat: payload.member("iat")?.number()?,
+        orig: payload.text("orig.uri")?.into(),
+        dest: payload.only("dest.uri")?.into(),
+        iat: payload.number("iat")?,
         request: payload.text("jti")?.into(),
         fingerprints,
         name: name.map(clean).filter(|name| !name.is_empty()),

@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::text::hex;
+use crate::header::{cut, is_token};
+use crate::message::decimal;
+use crate::text::{hex, octet};
 
 /// The media type of a description.
 pub const MEDIA_TYPE: &str = "application/sdp";
@@ -28,22 +30,14 @@ impl Fingerprint {
     /// Reads the attribute's value, `sha-256 AB:CD:..`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let (algorithm, digits) = text.split_once(' ')?;
-        let digest: Option<Vec<u8>> = digits.trim_matches(' ').split(':').map(byte).collect();
-        Self::new(algorithm, digest?)
+        let (algorithm, digits) = cut(text, ' ')?;
+        Self::new(algorithm, digits.as_bytes(), 3)
     }
 
     /// Reads the form of a PASSporT: the name apart, the digits without colons (RFC 8225, section 5.2.2).
     #[must_use]
     pub fn read_plain(algorithm: &str, digits: &str) -> Option<Self> {
-        if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
-            return None;
-        }
-        let pairs = (0..digits.len())
-            .step_by(2)
-            .map(|at| byte(&digits[at..at + 2]));
-        let digest: Option<Vec<u8>> = pairs.collect();
-        Self::new(algorithm, digest?)
+        Self::new(algorithm, digits.as_bytes(), 2)
     }
 
     /// The digits without colons, in upper case.
@@ -63,9 +57,23 @@ impl Fingerprint {
         text
     }
 
-    fn new(algorithm: &str, digest: Vec<u8>) -> Option<Self> {
-        let sound = crate::header::is_token(algorithm) && algorithm.len() <= 16;
-        (sound && (16..=MAXIMUM_DIGEST).contains(&digest.len())).then(|| Self {
+    /// Reads digits that take `step` characters for a byte, the third of them a colon.
+    fn new(algorithm: &str, digits: &[u8], step: usize) -> Option<Self> {
+        if !is_token(algorithm) || algorithm.len() > 16 {
+            return None;
+        }
+        let mut digest = Vec::new();
+        let mut groups = digits.chunks(step);
+        while let Some(group) = groups.next() {
+            let (pair, colon) = group.split_at_checked(2)?;
+            // A colon stands between two bytes, not behind the last.
+            let between: &[u8] = if groups.len() > 0 { b":" } else { b"" };
+            if step == 3 && colon != between {
+                return None;
+            }
+            digest.push(octet(pair)?);
+        }
+        (16..=MAXIMUM_DIGEST).contains(&digest.len()).then(|| Self {
             algorithm: algorithm.to_ascii_lowercase(),
             digest,
         })
@@ -76,11 +84,6 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())
     }
-}
-
-fn byte(digits: &str) -> Option<u8> {
-    let sound = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    sound.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// What a description, or one section of it, says about keys and ICE.
@@ -153,7 +156,7 @@ impl<'a> Description<'a> {
                 continue;
             }
             let (kind, value) = line.split_once('=').ok_or(SdpError::Syntax)?;
-            if kind.len() != 1 || value.chars().any(char::is_control) {
+            if kind.len() != 1 || value.bytes().any(|b| b.is_ascii_control()) {
                 return Err(SdpError::Syntax);
             }
             match kind {
@@ -176,12 +179,12 @@ impl<'a> Description<'a> {
     /// Every fingerprint in it, once, in order.
     #[must_use]
     pub fn fingerprints(&self) -> Vec<Fingerprint> {
-        let sections = core::iter::once(&self.session).chain(&self.media);
-        let mut all: Vec<_> = sections
-            .flat_map(|section| section.fingerprints.iter().cloned())
-            .collect();
-        sort(&mut all);
-        all.dedup();
+        let mut all = Vec::new();
+        for section in core::iter::once(&self.session).chain(&self.media) {
+            for one in &section.fingerprints {
+                include(&mut all, one.clone());
+            }
+        }
         all
     }
 
@@ -190,21 +193,21 @@ impl<'a> Description<'a> {
     /// # Errors
     /// Says whether a fingerprint is missing or foreign.
     pub fn check(&self, allowed: &[Fingerprint]) -> Result<(), SdpError> {
-        if self.fingerprints().iter().any(|one| !allowed.contains(one)) {
+        let foreign = |section: &Section<'_>| {
+            let mut all = section.fingerprints.iter();
+            all.any(|one| !allowed.contains(one))
+        };
+        let mut error = Err(SdpError::NoFingerprint);
+        if foreign(&self.session) || self.media.iter().any(foreign) {
             return Err(SdpError::ForeignFingerprint);
         }
-        let mut used = self
-            .media
-            .iter()
-            .filter(|section| !section.rejected)
-            .peekable();
-        let keyed = |section: &Section<'_>| {
-            !section.fingerprints.is_empty() || !self.session.fingerprints.is_empty()
-        };
-        if used.peek().is_none() || !used.all(keyed) {
-            return Err(SdpError::NoFingerprint);
+        for section in self.media.iter().filter(|section| !section.rejected) {
+            if section.fingerprints.is_empty() && self.session.fingerprints.is_empty() {
+                return Err(SdpError::NoFingerprint);
+            }
+            error = Ok(());
         }
-        Ok(())
+        error
     }
 }
 
@@ -229,20 +232,26 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Puts fingerprints in the order of a PASSporT (RFC 8225, section 5.2.2).
-pub(crate) fn sort(fingerprints: &mut [Fingerprint]) {
-    machine::sort_by_key(fingerprints, Fingerprint::clone);
+/// Puts a fingerprint among others, once, in the order of a PASSporT (RFC 8225, section 5.2.2).
+pub(crate) fn include(all: &mut Vec<Fingerprint>, one: Fingerprint) {
+    let place = all.iter().position(|other| *other >= one);
+    let place = place.unwrap_or(all.len());
+    if all.get(place) != Some(&one) {
+        all.insert(place, one);
+    }
 }
 
 fn media(line: &str) -> Result<Section<'_>, SdpError> {
-    let mut words = line.split(' ');
-    let (kind, port) = (words.next(), words.next());
-    let (Some(kind), Some(port), Some(_), Some(_)) = (kind, port, words.next(), words.next())
+    let mut words = line.splitn(4, ' ');
+    let (Some(kind), Some(port), Some(_), Some(_)) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(SdpError::Syntax);
     };
-    let port = port.split('/').next().unwrap_or("");
-    let port: u16 = port.parse().map_err(|_| SdpError::Syntax)?;
+    let port = port.split('/').next().and_then(decimal);
+    let port = port
+        .filter(|port| *port <= 65_535)
+        .ok_or(SdpError::Syntax)?;
     Ok(Section {
         kind,
         rejected: port == 0,

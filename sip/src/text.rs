@@ -46,6 +46,13 @@ pub(crate) fn hex(text: &mut String, bytes: &[u8], between: &str) {
     }
 }
 
+/// Reads a pair of hexadecimal digits in either case.
+pub(crate) fn octet(pair: &[u8]) -> Option<u8> {
+    let [high, low] = *pair else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    Some((digit(high)? << 4 | digit(low)?) as u8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +65,9 @@ mod tests {
         let mut text = String::new();
         hex(&mut text, &[0, 0xab], ":");
         assert_eq!(text, "00:AB");
+        assert_eq!(
+            (octet(b"aB"), octet(b"+1"), octet(b"1")),
+            (Some(0xab), None, None)
+        );
     }
 }

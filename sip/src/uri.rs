@@ -4,6 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::header::{host_and_port, is_uri};
+use crate::text::{hex, octet};
+
 /// The most bytes a URI may have.
 const MAXIMUM: usize = 1024;
 
@@ -15,8 +18,8 @@ pub struct Uri {
     password: Option<String>,
     host: String,
     port: Option<u16>,
-    parameters: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
+    parameters: Pairs,
+    headers: Pairs,
 }
 
 /// Why a text is no SIP URI.
@@ -67,33 +70,24 @@ impl Uri {
                     Some((user, password)) => (user, Some(unescape(password, "&=+$,")?)),
                     None => (info, None),
                 };
-                if user.is_empty() {
-                    return None;
-                }
-                (unescape(user, "&=+$,;?/")?, password, rest)
+                let user = unescape(user, "&=+$,;?/").filter(|user| !user.is_empty())?;
+                (user, password, rest)
             }
             None => (String::new(), None, rest),
         };
-        let (rest, headers) = match rest.split_once('?') {
-            Some((rest, headers)) => (rest, pairs(headers, '&', "[]/?:+$")?),
-            None => (rest, Vec::new()),
-        };
-        let (place, parameters) = match rest.split_once(';') {
-            Some((place, parameters)) => (place, pairs(parameters, ';', "[]/:&+$")?),
-            None => (rest, Vec::new()),
-        };
-        let twice = |(at, (name, _)): (usize, &(String, String))| {
-            parameters[..at].iter().any(|(other, _)| other == name)
-        };
-        if parameters.iter().enumerate().any(twice) {
-            return None;
+        let (rest, headers) = pairs(rest, ['?', '&'], "[]/?:+$")?;
+        let (place, parameters) = pairs(rest, [';', ';'], "[]/:&+$")?;
+        for (at, (name, _)) in parameters.iter().enumerate() {
+            if parameters[..at].iter().any(|(other, _)| other == name) {
+                return None;
+            }
         }
-        let (host, port) = host_and_port(place)?;
+        let (host, port) = host_and_port(place, "-.").filter(|_| is_uri(place))?;
         Some(Self {
             secure,
             user,
             password,
-            host,
+            host: host.to_ascii_lowercase(),
             port,
             parameters,
             headers,
@@ -187,33 +181,33 @@ fn covers(one: &Uri, other: &Uri) -> bool {
 /// Escapes what a user part can't hold as it is.
 pub fn escape(user: &str, text: &mut String) {
     for byte in user.bytes() {
-        if is_unreserved(byte) || b"&=+$,;?/".contains(&byte) {
+        if is_plain(byte, "&=+$,;?/") {
             text.push(char::from(byte));
         } else {
-            let _ = fmt::Write::write_fmt(text, format_args!("%{byte:02X}"));
+            text.push('%');
+            hex(text, &[byte], "");
         }
     }
 }
 
-const fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-        )
+/// Says whether a byte needs no escape where those of `more` need none.
+fn is_plain(byte: u8, more: &str) -> bool {
+    let plain = |marks: &str| marks.as_bytes().contains(&byte);
+    byte.is_ascii_alphanumeric() || plain("-_.!~*'()") || plain(more)
 }
 
-/// Takes the escapes off a text whose other bytes are unreserved or in `more`.
+/// Takes the escapes off a text whose other bytes are plain.
 fn unescape(text: &str, more: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push((high * 16 + low) as u8);
-        } else if is_unreserved(byte) || more.as_bytes().contains(&byte) {
-            bytes.push(byte);
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte == b'%' {
+            let (pair, after) = rest.split_at_checked(2)?;
+            bytes.push(octet(pair)?);
+            rest = after;
+        } else if is_plain(*byte, more) {
+            bytes.push(*byte);
         } else {
             return None;
         }
@@ -221,9 +215,15 @@ fn unescape(text: &str, more: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn pairs(text: &str, separator: char, more: &str) -> Option<Vec<(String, String)>> {
+type Pairs = Vec<(String, String)>;
+
+/// Splits the `name=value` pairs off that stand behind the `first` separator and between the `next`.
+fn pairs<'a>(text: &'a str, [first, next]: [char; 2], more: &str) -> Option<(&'a str, Pairs)> {
     let mut all = Vec::new();
-    for one in text.split(separator) {
+    let Some((before, pairs)) = text.split_once(first) else {
+        return Some((text, all));
+    };
+    for one in pairs.split(next) {
         let (name, value) = one.split_once('=').unwrap_or((one, ""));
         let mut name = unescape(name, more)?;
         name.make_ascii_lowercase();
@@ -232,33 +232,7 @@ fn pairs(text: &str, separator: char, more: &str) -> Option<Vec<(String, String)
         }
         all.push((name, unescape(value, more)?));
     }
-    Some(all)
-}
-
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
-    let end = match text.strip_prefix('[') {
-        Some(rest) => {
-            let inside = &rest[..rest.find(']')?];
-            let sound = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
-            let colons = inside.bytes().filter(|b| *b == b':').count();
-            if !(2..=7).contains(&colons) || inside.len() > 45 || !inside.bytes().all(sound) {
-                return None;
-            }
-            inside.len() + 2
-        }
-        None => text.find(':').unwrap_or(text.len()),
-    };
-    let (host, rest) = text.split_at(end);
-    let port = match rest.strip_prefix(':') {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
-        None if rest.is_empty() => None,
-        Some(_) | None => return None,
-    };
-    let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-    if host.is_empty() || host.len() > 255 || !host.starts_with('[') && !host.bytes().all(name) {
-        return None;
-    }
-    Some((host.to_ascii_lowercase(), port))
+    Some((before, all))
 }
 
 #[cfg(test)]

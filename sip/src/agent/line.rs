@@ -9,6 +9,7 @@ use machine::{Instant, Outbox, Rng, WallClock};
 use super::reply::Reply;
 use super::{Account, Event, FlowId, Output};
 use crate::base64;
+use crate::header::Via;
 use crate::identity::Replays;
 use crate::text::{fill, filled, hex};
 use crate::uri::Uri;
@@ -95,8 +96,7 @@ impl Line {
     /// This user agent's Via on a flow.
     pub(super) fn via(&self, flow: &Flow, branch: &str) -> String {
         let transport = if flow.secure { "WSS" } else { "WS" };
-        let values = [transport, &self.sent_by, branch];
-        filled("SIP/2.0/% %;branch=%", &values)
+        Via::write(transport, &self.sent_by, branch)
     }
 
     /// The Contact of this user agent: its GRUU and the super nodes by which it can be reached now.

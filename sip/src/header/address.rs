@@ -1,6 +1,6 @@
 use alloc::string::String;
 
-use super::{Parameters, is_token, quoted_end, trim, unquoted};
+use super::{Parameters, is_made_of, is_token, is_uri, quoted_end, split_unquoted, trim, unquoted};
 
 /// A name-addr or addr-spec with the header's parameters: From, To, Contact, Route (RFC 3261, section 20.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,38 +19,30 @@ impl<'a> Address<'a> {
     #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
         let text = trim(text);
-        let (display, rest) = if text.starts_with('"') {
-            let (display, rest) = text.split_at(quoted_end(text)?);
-            (display, trim(rest))
+        let quoted = text.starts_with('"');
+        let end = if quoted {
+            quoted_end(text)?
         } else {
-            match text.find('<') {
-                Some(open) => (trim(&text[..open]), &text[open..]),
-                None => ("", text),
-            }
+            text.find('<').unwrap_or(0)
         };
-        let named = display.starts_with('"')
-            || display
-                .split([' ', '\t'])
-                .all(|word| word.is_empty() || is_token(word));
+        let (display, rest) = text.split_at(end);
+        let (display, rest) = (trim(display), trim(rest));
         let (uri, parameters, in_brackets) = match rest.strip_prefix('<') {
             Some(rest) => {
                 let (uri, parameters) = rest.split_once('>')?;
                 (uri, parameters, true)
             }
             None if display.is_empty() => {
-                let (uri, parameters) = rest.split_at(unquoted(rest, b';').unwrap_or(rest.len()));
-                // Without brackets, a comma, question mark or semicolon would belong to the header.
+                let (uri, parameters) = split_unquoted(rest, b';');
                 (trim(uri), parameters, false)
             }
             None => return None,
         };
-        let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
-        let sound = scheme.is_some_and(is_token)
-            && uri
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b'"'))
-            && (in_brackets || !uri.contains([',', '?']));
-        if !named || !sound {
+        let named = quoted || is_made_of(display, "-.!%*_+`'~ \t");
+        let (scheme, _) = uri.split_once(':')?;
+        // Without brackets, a comma, question mark or semicolon would belong to the header.
+        let bare = in_brackets || !uri.contains(',') && !uri.contains('?');
+        if !named || !bare || !is_token(scheme) || !is_uri(uri) {
             return None;
         }
         Some(Self {
@@ -70,11 +62,7 @@ impl<'a> Address<'a> {
     /// The display name for people: quotes and escapes taken off.
     #[must_use]
     pub fn name(&self) -> String {
-        let inner = self
-            .display
-            .strip_prefix('"')
-            .and_then(|name| name.strip_suffix('"'));
-        inner.map_or_else(|| self.display.into(), unquote)
+        unquoted(self.display).map_or_else(|| self.display.into(), unquote)
     }
 }
 

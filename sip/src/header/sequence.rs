@@ -1,8 +1,8 @@
 use alloc::string::String;
-use core::fmt::Write;
 
-use super::{Parameters, is_token, trim, unquote};
+use super::{Parameters, cut_blank, is_token, split_unquoted, trim, unquote};
 use crate::message::Method;
+use crate::text::{digits, filled};
 
 /// The highest sequence number (RFC 3261, section 8.1.1.5).
 const LIMIT: u64 = 1 << 31;
@@ -20,13 +20,9 @@ impl<'a> CSeq<'a> {
     /// Reads the header.
     #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
-        let (number, method) = text.split_once([' ', '\t'])?;
-        let method = trim(method);
+        let (number, text) = cut_blank(text)?;
         let number = number32(number)?;
-        is_token(method).then_some(Self {
-            number,
-            text: method,
-        })
+        is_token(text).then_some(Self { number, text })
     }
 
     /// The method.
@@ -49,8 +45,8 @@ impl RAck {
     /// Reads the header of a PRACK for an INVITE.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let (response, rest) = text.split_once([' ', '\t'])?;
-        let cseq = CSeq::read(trim(rest))?;
+        let (response, rest) = cut_blank(text)?;
+        let cseq = CSeq::read(rest)?;
         Some(Self {
             response: number32(response)?,
             request: (cseq.method() == Method::Invite).then_some(cseq.number)?,
@@ -76,8 +72,7 @@ impl Reason {
     /// Reads one element; other protocols than SIP are none.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        let end = text.find(';').unwrap_or(text.len());
-        let (protocol, parameters) = text.split_at(end);
+        let (protocol, parameters) = split_unquoted(text, b';');
         let parameters = Parameters::read(parameters)?;
         if !trim(protocol).eq_ignore_ascii_case("SIP") {
             return None;
@@ -93,9 +88,7 @@ impl Reason {
     /// Writes an element. The sentence is this program's own and holds no quotes.
     #[must_use]
     pub fn write(cause: u16, text: &str) -> String {
-        let mut reason = String::new();
-        let _ = write!(reason, "SIP;cause={cause};text=\"{text}\"");
-        reason
+        filled("SIP;cause=%;text=\"%\"", &[&digits(cause.into()), text])
     }
 }
 

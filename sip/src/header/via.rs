@@ -1,6 +1,7 @@
 use alloc::string::String;
 
-use super::{Parameters, is_token, trim};
+use super::{Parameters, cut, cut_blank, host_and_port, is_token, split_unquoted, trim};
+use crate::text::filled;
 
 /// One element of a Via header (RFC 3261, section 20.42).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,21 +17,14 @@ impl<'a> Via<'a> {
     /// Reads one element.
     #[must_use]
     pub fn read(text: &'a str) -> Option<Self> {
-        let (name, rest) = text.split_once('/')?;
-        let (version, rest) = rest.split_once('/')?;
-        if !trim(name).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
-            return None;
-        }
-        let rest = trim(rest);
-        let (transport, rest) = rest.split_at(rest.find([' ', '\t'])?);
-        let rest = trim(rest);
-        let end = rest.find(';').unwrap_or(rest.len());
-        let (sent_by, parameters) = rest.split_at(end);
+        let (name, rest) = cut(text, '/')?;
+        let (version, rest) = cut(rest, '/')?;
+        let (transport, rest) = cut_blank(rest)?;
+        let (sent_by, parameters) = split_unquoted(rest, b';');
         let sent_by = trim(sent_by);
-        if !is_token(transport) || !is_sent_by(sent_by) {
-            return None;
-        }
-        Some(Self {
+        host_and_port(sent_by, "-._")?;
+        let sip = name.eq_ignore_ascii_case("SIP") && version == "2.0";
+        (sip && is_token(transport)).then_some(Self {
             transport,
             sent_by,
             parameters: Parameters::read(parameters)?,
@@ -47,39 +41,8 @@ impl<'a> Via<'a> {
     /// Writes an element.
     #[must_use]
     pub fn write(transport: &str, sent_by: &str, branch: &str) -> String {
-        let mut text = String::with_capacity(32 + sent_by.len() + branch.len());
-        for part in ["SIP/2.0/", transport, " ", sent_by, ";branch=", branch] {
-            text.push_str(part);
-        }
-        text
+        filled("SIP/2.0/% %;branch=%", &[transport, sent_by, branch])
     }
-}
-
-fn is_sent_by(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((inside, rest)) => {
-                let sound = inside
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
-                (
-                    if sound { inside } else { "" },
-                    trim(rest).strip_prefix(':'),
-                )
-            }
-            None => return false,
-        },
-        None => match text.split_once(':') {
-            Some((host, port)) => (trim(host), Some(port)),
-            None => (text, None),
-        },
-    };
-    let in_brackets = text.starts_with('[');
-    let name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    !host.is_empty()
-        && host.len() <= 255
-        && (in_brackets || host.bytes().all(name))
-        && port.is_none_or(|port| trim(port).parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

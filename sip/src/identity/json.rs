@@ -3,61 +3,99 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::message::decimal;
 use crate::text::hex;
 
 /// How deep a value may nest.
 const DEPTH: u8 = 6;
 
-/// A value. Truth values, null and fractions have no use in a token and are not told apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Text(String),
-    Number(u64),
-    Array(Vec<Value>),
-    Object(Vec<(String, Value)>),
-    Other,
+/// A text that is one value: its values in the order in which they begin, the whole first.
+#[derive(Debug)]
+pub(super) struct Json {
+    nodes: Vec<Node>,
 }
 
-impl Value {
-    pub(super) fn member(&self, name: &str) -> Option<&Self> {
-        let Self::Object(members) = self else {
-            return None;
+#[derive(Debug)]
+struct Node {
+    /// How many levels there may be below.
+    level: u8,
+    /// The name of a member; empty in an array.
+    name: String,
+    /// The byte with which it begins, which tells its kind.
+    first: u8,
+    /// A string without its escapes, a number as written.
+    text: String,
+}
+
+impl Json {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader {
+            rest: core::str::from_utf8(bytes).ok()?,
+            json: Self { nodes: Vec::new() },
         };
-        let mut members = members.iter();
-        members
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value)
+        reader.value(String::new(), DEPTH)?;
+        reader.rest.is_empty().then_some(reader.json)
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        match self.member(name)? {
-            Self::Text(text) => Some(text),
-            Self::Number(_) | Self::Array(_) | Self::Object(_) | Self::Other => None,
+    /// The members or elements of the value at a place.
+    fn inner(&self, at: usize) -> impl Iterator<Item = (usize, &Node)> {
+        let level = self.nodes[at].level;
+        let below = self.nodes.iter().enumerate().skip(at + 1);
+        let below = below.take_while(move |(_, node)| node.level < level);
+        below.filter(move |(_, node)| node.level + 1 == level)
+    }
+
+    /// Follows the members' names, parted by dots, from the value at a place.
+    fn find(&self, mut at: usize, path: &str) -> Option<usize> {
+        for name in path.split('.') {
+            let object = self.nodes[at].first == b'{';
+            let mut members = self.inner(at).filter(|_| object);
+            (at, _) = members.find(|(_, node)| node.name == name)?;
+        }
+        Some(at)
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.find(0, path).is_some()
+    }
+
+    fn text_at(&self, at: usize) -> Option<&str> {
+        let node = &self.nodes[at];
+        (node.first == b'"').then_some(&node.text)
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.text_at(self.find(0, path)?)
+    }
+
+    pub(super) fn number(&self, path: &str) -> Option<u64> {
+        let node = &self.nodes[self.find(0, path)?];
+        decimal(&node.text).filter(|_| node.first != b'"')
+    }
+
+    fn array(&self, path: &str) -> Option<Vec<usize>> {
+        let at = self.find(0, path)?;
+        let array = self.nodes[at].first == b'[';
+        array.then(|| self.inner(at).map(|(at, _)| at).collect())
+    }
+
+    /// The text that is the only element of an array.
+    pub(super) fn only(&self, path: &str) -> Option<&str> {
+        match self.array(path)?[..] {
+            [at] => self.text_at(at),
+            _ => None,
         }
     }
 
-    pub(super) fn array(&self) -> Option<&[Self]> {
-        match self {
-            Self::Array(values) => Some(values),
-            Self::Text(_) | Self::Number(_) | Self::Object(_) | Self::Other => None,
+    /// Two texts in each element of an array.
+    pub(super) fn texts(&self, path: &str, names: [&str; 2]) -> Option<Vec<[&str; 2]>> {
+        let mut all = Vec::new();
+        for at in self.array(path)? {
+            let [one, other] = names.map(|name| self.text_at(self.find(at, name)?));
+            all.push([one?, other?]);
         }
+        Some(all)
     }
-
-    pub(super) fn number(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(_) | Self::Array(_) | Self::Object(_) | Self::Other => None,
-        }
-    }
-}
-
-/// Reads a text that is one value.
-pub(super) fn read(bytes: &[u8]) -> Option<Value> {
-    let mut reader = Reader {
-        rest: core::str::from_utf8(bytes).ok()?,
-    };
-    let value = reader.value(DEPTH)?;
-    reader.rest.is_empty().then_some(value)
 }
 
 /// A text as it stands between quotes.
@@ -80,6 +118,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 struct Reader<'a> {
     rest: &'a str,
+    json: Json,
 }
 
 impl Reader<'_> {
@@ -89,108 +128,93 @@ impl Reader<'_> {
         rest.is_some()
     }
 
-    fn value(&mut self, depth: u8) -> Option<Value> {
-        let inner = depth.checked_sub(1)?;
-        match self.rest.as_bytes().first()? {
-            b'"' => self.string().map(Value::Text),
-            b'[' => self.array(inner),
-            b'{' => self.object(inner),
-            b'-' | b'0'..=b'9' => self.number(),
-            _ => ["true", "false", "null"]
-                .into_iter()
-                .any(|word| self.eat(word))
-                .then_some(Value::Other),
+    fn value(&mut self, name: String, level: u8) -> Option<()> {
+        let first = *self.rest.as_bytes().first()?;
+        let at = self.json.nodes.len();
+        let inner = level.checked_sub(1)?;
+        self.json.nodes.push(Node {
+            level,
+            name,
+            first,
+            text: String::new(),
+        });
+        match first {
+            b'[' => self.all("[", "]", at, inner),
+            b'{' => self.all("{", "}", at, inner),
+            b'"' => {
+                self.json.nodes[at].text = self.string()?;
+                Some(())
+            }
+            b'-' | b'0'..=b'9' => {
+                let end = self.rest.find([',', ']', '}']).unwrap_or(self.rest.len());
+                let (number, rest) = self.rest.split_at(end);
+                self.json.nodes[at].text = number.into();
+                self.rest = rest;
+                is_number(number).then_some(())
+            }
+            _ => {
+                let mut words = ["true", "false", "null"].into_iter();
+                words.any(|word| self.eat(word)).then_some(())
+            }
         }
     }
 
-    fn array(&mut self, depth: u8) -> Option<Value> {
-        let mut values = Vec::new();
-        self.rest = &self.rest[1..];
-        if self.eat("]") {
-            return Some(Value::Array(values));
+    /// Reads the members or elements of the value at a place.
+    fn all(&mut self, open: &str, close: &str, at: usize, level: u8) -> Option<()> {
+        self.eat(open);
+        if self.eat(close) {
+            return Some(());
         }
         loop {
-            values.push(self.value(depth)?);
-            if self.eat("]") {
-                return Some(Value::Array(values));
+            let mut name = String::new();
+            if close == "}" {
+                name = self.string()?;
+                let twice = self.json.inner(at).any(|(_, node)| node.name == name);
+                if twice || !self.eat(":") {
+                    return None;
+                }
+            }
+            self.value(name, level)?;
+            if self.eat(close) {
+                return Some(());
             }
             if !self.eat(",") {
                 return None;
             }
         }
-    }
-
-    fn object(&mut self, depth: u8) -> Option<Value> {
-        let mut members: Vec<(String, Value)> = Vec::new();
-        self.rest = &self.rest[1..];
-        if self.eat("}") {
-            return Some(Value::Object(members));
-        }
-        loop {
-            let name = self.string()?;
-            if !self.eat(":") || members.iter().any(|(other, _)| *other == name) {
-                return None;
-            }
-            members.push((name, self.value(depth)?));
-            if self.eat("}") {
-                return Some(Value::Object(members));
-            }
-            if !self.eat(",") {
-                return None;
-            }
-        }
-    }
-
-    fn number(&mut self) -> Option<Value> {
-        let end = self.rest.find([',', ']', '}']).unwrap_or(self.rest.len());
-        let (text, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        if digits && (text == "0" || !text.starts_with('0')) {
-            return text.parse().ok().map(Value::Number);
-        }
-        (!digits && is_fraction(text)).then_some(Value::Other)
     }
 
     fn string(&mut self) -> Option<String> {
         let mut text = String::new();
-        let mut characters = self.rest.strip_prefix('"')?.char_indices();
-        while let Some((at, character)) = characters.next() {
-            match character {
+        let mut characters = self.rest.strip_prefix('"')?.chars();
+        loop {
+            match characters.next()? {
                 '"' => {
-                    self.rest = &self.rest[at + 2..];
+                    self.rest = characters.as_str();
                     return Some(text);
                 }
                 '\\' => text.push(escape(&mut characters)?),
                 '\0'..='\x1f' => return None,
-                _ => text.push(character),
+                character => text.push(character),
             }
         }
-        None
     }
 }
 
-/// Says whether a text is a number with a sign, fraction or exponent.
-fn is_fraction(text: &str) -> bool {
+/// Says whether a text is a number, perhaps with a sign, fraction or exponent.
+fn is_number(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            exponent.strip_prefix(['+', '-']).unwrap_or(exponent),
-        ),
-        None => (text, "0"),
-    };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     let whole = whole.strip_prefix('-').unwrap_or(whole);
-    digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && digits(fraction)
-        && digits(exponent)
+    let zero = whole.starts_with('0') && whole.len() > 1;
+    digits(whole) && !zero && digits(fraction) && digits(exponent)
 }
 
 /// Reads what follows a backslash. Halves of a surrogate pair are refused, whole pairs too: UTF-8 needs none.
-fn escape(characters: &mut core::str::CharIndices<'_>) -> Option<char> {
-    match characters.next()?.1 {
+fn escape(characters: &mut core::str::Chars<'_>) -> Option<char> {
+    match characters.next()? {
         c @ ('"' | '\\' | '/') => Some(c),
         'b' => Some('\u{8}'),
         'f' => Some('\u{c}'),
@@ -200,7 +224,7 @@ fn escape(characters: &mut core::str::CharIndices<'_>) -> Option<char> {
         'u' => {
             let mut code = 0;
             for _ in 0..4 {
-                code = code * 16 + characters.next()?.1.to_digit(16)?;
+                code = code * 16 + characters.next()?.to_digit(16)?;
             }
             char::from_u32(code)
         }
@@ -214,18 +238,25 @@ mod tests {
 
     #[test]
     fn one_value_of_every_kind() {
-        let value = read(br#"{"a":["x\"\\\u0041",7,true,-1.5,{}],"b":{"c":"\u00e9"}}"#).unwrap();
-        let list = value.member("a").and_then(Value::array).unwrap();
-        assert_eq!(list[0], Value::Text("x\"\\A".into()));
-        assert_eq!((list[1].number(), list[2].number()), (Some(7), None));
-        assert_eq!(value.member("b").unwrap().text("c"), Some("é"));
+        let text = br#"{"a":["x\"\\\u0041",7,true,-1.5,{}],"b":{"c":"\u00e9","d":7},"e":["z"],"f":[{"g":"h"}]}"#;
+        let json = Json::read(text).unwrap();
+        let list = json.array("a").unwrap();
+        assert_eq!(list.len(), 5);
+        assert_eq!(json.text_at(list[0]), Some("x\"\\A"));
+        assert_eq!(json.text_at(list[1]), None);
+        assert_eq!((json.number("b.d"), json.number("b.c")), (Some(7), None));
+        assert_eq!((json.text("b.c"), json.text("b.d")), (Some("é"), None));
+        assert_eq!((json.only("e"), json.only("a")), (Some("z"), None));
+        assert_eq!(json.texts("f", ["g", "g"]), Some(alloc::vec![["h", "h"]]));
+        assert_eq!(json.texts("e", ["g", "g"]), None);
+        assert!(json.has("e") && !json.has("c") && !json.has("e."));
     }
 
     #[test]
     fn written_strings_are_read() {
         for text in ["", "a\"b\\c", "\u{1}\n\u{7f}é\u{1f600}", "</script>"] {
             let json = alloc::format!("\"{}\"", escaped(text));
-            assert_eq!(read(json.as_bytes()), Some(Value::Text(text.into())));
+            assert_eq!(Json::read(json.as_bytes()).unwrap().text_at(0), Some(text));
         }
     }
 
@@ -257,8 +288,8 @@ mod tests {
             "NaN",
             "inf",
         ] {
-            assert_eq!(read(bad.as_bytes()), None, "{bad}");
+            assert!(Json::read(bad.as_bytes()).is_none(), "{bad}");
         }
-        assert_eq!(read(b"\"\xff\""), None);
+        assert!(Json::read(b"\"\xff\"").is_none());
     }
 }

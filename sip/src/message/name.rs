@@ -12,11 +12,8 @@ macro_rules! names {
         impl $type {
             /// The full text.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                    Self::Other => "",
-                }
+            pub fn as_str(self) -> &'static str {
+                ALL.get(self as usize).map_or("", |(_, text, _)| text)
             }
         }
 

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{Message, Name};
-use crate::header::separator;
+use crate::header::split_unquoted;
 
 /// Changes to a message on its way through a proxy. Everything else is copied as it stands.
 #[derive(Debug, Clone)]
@@ -77,9 +77,10 @@ impl<'a> Rewrite<'a> {
     fn pop(mut self, name: Name) -> Self {
         if let Some(field) = self.message.first(name) {
             let value = field.value.range();
-            let range = match separator(self.message.slice(field.value)) {
-                Some(comma) => value.start..value.start + comma + 1,
-                None => field.line.range(),
+            let (first, rest) = split_unquoted(self.message.slice(field.value), b',');
+            let range = match rest {
+                "" => field.line.range(),
+                _ => value.start..value.start + first.len() + 1,
             };
             self.edits.push((range, String::new()));
         }
