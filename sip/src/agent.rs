@@ -157,10 +157,15 @@ impl UserAgent {
 
     /// Does something with a call, if it is known.
     fn with(&mut self, id: CallId, now: Instant, act: impl FnOnce(&mut Call, &mut Line)) {
-        self.line.now = now;
-        if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
-            act(call, &mut self.line);
+        if let Some((call, line)) = self.find(id, now) {
+            act(call, line);
         }
+    }
+
+    fn find(&mut self, id: CallId, now: Instant) -> Option<(&mut Call, &mut Line)> {
+        self.line.now = now;
+        let call = self.calls.iter_mut().find(|call| call.id == id)?;
+        Some((call, &mut self.line))
     }
 
     fn new_call(

@@ -186,9 +186,15 @@ fn read_json(encoded: &str) -> Option<Json> {
 
 fn read_claims(payload: &Json) -> Option<Claims> {
     let mut fingerprints = Vec::new();
-    for [algorithm, digits] in payload.texts("mky", ["alg", "dig"])? {
-        let one = Fingerprint::read_plain(algorithm, digits)?;
-        sdp::include(&mut fingerprints, one);
+    let keys = payload.array("mky")?;
+    let mut at = keys;
+    while let Some(key) = payload.next(keys, at) {
+        let (algorithm, digits) = (payload.text_at(key, "alg")?, payload.text_at(key, "dig")?);
+        sdp::include(
+            &mut fingerprints,
+            Fingerprint::read_plain(algorithm, digits)?,
+        );
+        at = key;
     }
     let name = payload.text("rcd.nam");
     Some(Claims {

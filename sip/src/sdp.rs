@@ -108,12 +108,17 @@ pub struct Section<'a> {
 }
 
 /// A description or a fragment of one (RFC 8840).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description<'a> {
-    /// What stands before the first media section.
-    pub session: Section<'a>,
-    /// The media sections.
-    pub media: Vec<Section<'a>>,
+    /// What stands before the first media section, then the media sections.
+    sections: Vec<Section<'a>>,
+}
+
+impl Default for Description<'_> {
+    fn default() -> Self {
+        let sections = Vec::from([Section::default()]);
+        Self { sections }
+    }
 }
 
 /// Why a description can't be used.
@@ -130,6 +135,24 @@ pub enum SdpError {
 }
 
 impl<'a> Description<'a> {
+    /// What stands before the first media section, then the media sections.
+    #[must_use]
+    pub fn sections(&self) -> &[Section<'a>] {
+        &self.sections
+    }
+
+    /// What stands before the first media section.
+    #[must_use]
+    pub fn session(&self) -> &Section<'a> {
+        &self.sections[0]
+    }
+
+    /// The media sections.
+    #[must_use]
+    pub fn media(&self) -> &[Section<'a>] {
+        &self.sections[1..]
+    }
+
     /// Reads a whole description.
     ///
     /// # Errors
@@ -160,17 +183,16 @@ impl<'a> Description<'a> {
                 return Err(SdpError::Syntax);
             }
             match kind {
-                "m" => description.media.push(media(value)?),
+                "m" if description.media().len() == MAXIMUM_SECTIONS => {
+                    return Err(SdpError::TooLarge);
+                }
+                "m" => description.sections.push(media(value)?),
                 "a" => {
-                    let section = description.media.last_mut();
-                    section
-                        .unwrap_or(&mut description.session)
-                        .attribute(value)?;
+                    if let Some(section) = description.sections.last_mut() {
+                        section.attribute(value)?;
+                    }
                 }
                 _ => {}
-            }
-            if description.media.len() > MAXIMUM_SECTIONS {
-                return Err(SdpError::TooLarge);
             }
         }
         Ok(description)
@@ -180,7 +202,7 @@ impl<'a> Description<'a> {
     #[must_use]
     pub fn fingerprints(&self) -> Vec<Fingerprint> {
         let mut all = Vec::new();
-        for section in core::iter::once(&self.session).chain(&self.media) {
+        for section in &self.sections {
             for one in &section.fingerprints {
                 include(&mut all, one.clone());
             }
@@ -198,11 +220,11 @@ impl<'a> Description<'a> {
             all.any(|one| !allowed.contains(one))
         };
         let mut error = Err(SdpError::NoFingerprint);
-        if foreign(&self.session) || self.media.iter().any(foreign) {
+        if self.sections.iter().any(foreign) {
             return Err(SdpError::ForeignFingerprint);
         }
-        for section in self.media.iter().filter(|section| !section.rejected) {
-            if section.fingerprints.is_empty() && self.session.fingerprints.is_empty() {
+        for section in self.media().iter().filter(|section| !section.rejected) {
+            if section.fingerprints.is_empty() && self.session().fingerprints.is_empty() {
                 return Err(SdpError::NoFingerprint);
             }
             error = Ok(());
@@ -366,11 +388,11 @@ mod tests {
             "a=end-of-candidates",
         ]);
         let one = Description::read(&text).unwrap();
-        assert_eq!((one.session.ufrag, one.session.password), ("u", "p"));
+        assert_eq!((one.session().ufrag, one.session().password), ("u", "p"));
         assert_eq!(
-            one.media[0].candidates,
+            one.media()[0].candidates,
             ["candidate:1 1 udp 1 1.2.3.4 5 typ host"]
         );
-        assert!(one.media[0].complete && one.media[0].mid == "0");
+        assert!(one.media()[0].complete && one.media()[0].mid == "0");
     }
 }

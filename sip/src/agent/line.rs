@@ -106,11 +106,8 @@ impl Line {
         let mut before = ";sn=\"";
         for flow in &self.flows {
             let host = flow.node.host();
-            fill(
-                &mut contact,
-                "%%",
-                &[before, host.strip_suffix(".sn").unwrap_or(&host)],
-            );
+            let id = host.strip_suffix(".sn").unwrap_or(&host);
+            fill(&mut contact, "%%", &[before, id]);
             before = ".";
         }
         if !self.flows.is_empty() {

@@ -86,7 +86,11 @@ pub(super) fn head(request: &Message, tag: &str) -> String {
         match name {
             Name::Via | Name::From | Name::CallId | Name::CSeq => head.push_str(line),
             Name::To if !request.to_tag().is_empty() => head.push_str(line),
-            Name::To => fill(&mut head, "%;tag=%\r\n", &[line.trim_end(), tag]),
+            Name::To => fill(
+                &mut head,
+                "%;tag=%\r\n",
+                &[line.strip_suffix("\r\n").unwrap_or(line), tag],
+            ),
             _ => {}
         }
     }

@@ -101,11 +101,9 @@ impl Call {
             return false;
         };
         let dialog = &mut self.dialogs[at];
-        let mut complete = fragment.session.complete;
-        for section in &fragment.media {
-            complete |= section.complete;
+        for section in fragment.media() {
             let ufrag = match section.ufrag {
-                "" => fragment.session.ufrag,
+                "" => fragment.session().ufrag,
                 ufrag => ufrag,
             };
             for line in &section.candidates {
@@ -116,7 +114,8 @@ impl Call {
                 });
             }
         }
-        dialog.trickle.complete |= complete;
+        let mut sections = fragment.sections().iter();
+        dialog.trickle.complete |= sections.any(|section| section.complete);
         self.deliver_candidates(line);
         true
     }
@@ -152,17 +151,18 @@ impl Call {
     /// Writes the local candidates as an SDP fragment (RFC 8840, section 9).
     fn fragment(&self) -> String {
         let description = Description::read(&self.description).unwrap_or_default();
-        let sections = || core::iter::once(&description.session).chain(&description.media);
+        let sections = description.sections();
+        let mut ufrags = sections.iter().map(|one| one.ufrag);
         let ufrag = match self.candidates.first() {
             Some(first) if !first.ufrag.is_empty() => &*first.ufrag,
-            _ => sections()
-                .map(|one| one.ufrag)
-                .find(|one| !one.is_empty())
-                .unwrap_or(""),
+            _ => ufrags.find(|ufrag| !ufrag.is_empty()).unwrap_or(""),
         };
         let mut text = String::new();
         fill(&mut text, "a=ice-ufrag:%\r\n", &[ufrag]);
-        if let Some(one) = sections().find(|one| one.ufrag == ufrag && !one.password.is_empty()) {
+        if let Some(one) = sections
+            .iter()
+            .find(|one| one.ufrag == ufrag && !one.password.is_empty())
+        {
             fill(&mut text, "a=ice-pwd:%\r\n", &[one.password]);
         }
         let mut mids: Vec<&str> = Vec::new();
@@ -172,10 +172,10 @@ impl Call {
             }
         }
         if mids.is_empty() {
-            mids.extend(description.media.first().map(|one| one.mid));
+            mids.extend(description.media().first().map(|one| one.mid));
         }
         for mid in mids {
-            let section = description.media.iter().find(|one| one.mid == mid);
+            let section = description.media().iter().find(|one| one.mid == mid);
             let kind = section.map_or("audio", |one| one.kind);
             fill(&mut text, "m=% 9 RTP/AVP 0\r\na=mid:%\r\n", &[kind, mid]);
             for candidate in self.candidates.iter().filter(|one| one.mid == mid) {

@@ -37,20 +37,34 @@ impl Json {
         reader.rest.is_empty().then_some(reader.json)
     }
 
-    /// The members or elements of the value at a place.
-    fn inner(&self, at: usize) -> impl Iterator<Item = (usize, &Node)> {
+    /// The place of the first member or element behind `after` of the value at a place, which itself stands before the
+    /// first of all.
+    pub(super) fn next(&self, at: usize, mut after: usize) -> Option<usize> {
         let level = self.nodes[at].level;
-        let below = self.nodes.iter().enumerate().skip(at + 1);
-        let below = below.take_while(move |(_, node)| node.level < level);
-        below.filter(move |(_, node)| node.level + 1 == level)
+        loop {
+            after += 1;
+            let node = self.nodes.get(after).filter(|node| node.level < level)?;
+            if node.level + 1 == level {
+                return Some(after);
+            }
+        }
+    }
+
+    fn member(&self, at: usize, name: &str) -> Option<usize> {
+        let mut member = self.next(at, at)?;
+        while self.nodes[at].first == b'{' {
+            if self.nodes[member].name == name {
+                return Some(member);
+            }
+            member = self.next(at, member)?;
+        }
+        None
     }
 
     /// Follows the members' names, parted by dots, from the value at a place.
     fn find(&self, mut at: usize, path: &str) -> Option<usize> {
         for name in path.split('.') {
-            let object = self.nodes[at].first == b'{';
-            let mut members = self.inner(at).filter(|_| object);
-            (at, _) = members.find(|(_, node)| node.name == name)?;
+            at = self.member(at, name)?;
         }
         Some(at)
     }
@@ -59,13 +73,13 @@ impl Json {
         self.find(0, path).is_some()
     }
 
-    fn text_at(&self, at: usize) -> Option<&str> {
-        let node = &self.nodes[at];
-        (node.first == b'"').then_some(&node.text)
+    /// The text that a path leads to from the value at a place.
+    pub(super) fn text_at(&self, at: usize, path: &str) -> Option<&str> {
+        self.nodes[self.find(at, path)?].as_text()
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&str> {
-        self.text_at(self.find(0, path)?)
+        self.text_at(0, path)
     }
 
     pub(super) fn number(&self, path: &str) -> Option<u64> {
@@ -73,28 +87,24 @@ impl Json {
         decimal(&node.text).filter(|_| node.first != b'"')
     }
 
-    fn array(&self, path: &str) -> Option<Vec<usize>> {
-        let at = self.find(0, path)?;
-        let array = self.nodes[at].first == b'[';
-        array.then(|| self.inner(at).map(|(at, _)| at).collect())
+    /// The place of an array.
+    pub(super) fn array(&self, path: &str) -> Option<usize> {
+        self.find(0, path)
+            .filter(|at| self.nodes[*at].first == b'[')
     }
 
     /// The text that is the only element of an array.
     pub(super) fn only(&self, path: &str) -> Option<&str> {
-        match self.array(path)?[..] {
-            [at] => self.text_at(at),
-            _ => None,
-        }
+        let array = self.array(path)?;
+        let element = self.next(array, array)?;
+        let text = self.nodes[element].as_text();
+        text.filter(|_| self.next(array, element).is_none())
     }
+}
 
-    /// Two texts in each element of an array.
-    pub(super) fn texts(&self, path: &str, names: [&str; 2]) -> Option<Vec<[&str; 2]>> {
-        let mut all = Vec::new();
-        for at in self.array(path)? {
-            let [one, other] = names.map(|name| self.text_at(self.find(at, name)?));
-            all.push([one?, other?]);
-        }
-        Some(all)
+impl Node {
+    fn as_text(&self) -> Option<&str> {
+        (self.first == b'"').then_some(&self.text)
     }
 }
 
@@ -169,8 +179,7 @@ impl Reader<'_> {
             let mut name = String::new();
             if close == "}" {
                 name = self.string()?;
-                let twice = self.json.inner(at).any(|(_, node)| node.name == name);
-                if twice || !self.eat(":") {
+                if self.json.member(at, &name).is_some() || !self.eat(":") {
                     return None;
                 }
             }
@@ -241,14 +250,21 @@ mod tests {
         let text = br#"{"a":["x\"\\\u0041",7,true,-1.5,{}],"b":{"c":"\u00e9","d":7},"e":["z"],"f":[{"g":"h"}]}"#;
         let json = Json::read(text).unwrap();
         let list = json.array("a").unwrap();
-        assert_eq!(list.len(), 5);
-        assert_eq!(json.text_at(list[0]), Some("x\"\\A"));
-        assert_eq!(json.text_at(list[1]), None);
+        let first = json.next(list, list).unwrap();
+        assert_eq!(json.nodes[first].as_text(), Some("x\"\\A"));
+        let second = json.next(list, first).unwrap();
+        assert_eq!(json.nodes[second].as_text(), None);
+        let mut count = 2;
+        let mut last = second;
+        while let Some(next) = json.next(list, last) {
+            (count, last) = (count + 1, next);
+        }
+        assert_eq!(count, 5);
         assert_eq!((json.number("b.d"), json.number("b.c")), (Some(7), None));
         assert_eq!((json.text("b.c"), json.text("b.d")), (Some("é"), None));
         assert_eq!((json.only("e"), json.only("a")), (Some("z"), None));
-        assert_eq!(json.texts("f", ["g", "g"]), Some(alloc::vec![["h", "h"]]));
-        assert_eq!(json.texts("e", ["g", "g"]), None);
+        let inner = json.array("f").and_then(|at| json.next(at, at)).unwrap();
+        assert_eq!(json.text_at(inner, "g"), Some("h"));
         assert!(json.has("e") && !json.has("c") && !json.has("e."));
     }
 
@@ -256,7 +272,10 @@ mod tests {
     fn written_strings_are_read() {
         for text in ["", "a\"b\\c", "\u{1}\n\u{7f}é\u{1f600}", "</script>"] {
             let json = alloc::format!("\"{}\"", escaped(text));
-            assert_eq!(Json::read(json.as_bytes()).unwrap().text_at(0), Some(text));
+            assert_eq!(
+                Json::read(json.as_bytes()).unwrap().nodes[0].as_text(),
+                Some(text)
+            );
         }
     }
 

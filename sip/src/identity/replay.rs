@@ -1,4 +1,4 @@
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use machine::Instant;
 
@@ -12,35 +12,29 @@ const CAPACITY: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Replays {
     secret: [u8; 16],
-    seen: VecDeque<(Instant, u64)>,
+    seen: Vec<(Instant, u64)>,
 }
 
 impl Replays {
     pub(crate) fn new(secret: [u8; 16]) -> Self {
         Self {
             secret,
-            seen: VecDeque::new(),
+            seen: Vec::new(),
         }
     }
 
     /// Remembers a token whose signatures hold; false if it was there before.
     pub(crate) fn admit(&mut self, signed: &str, now: Instant) -> bool {
         let keep = core::time::Duration::from_secs(2 * FRESH + 1);
-        while self
-            .seen
-            .front()
-            .is_some_and(|(since, _)| *since + keep < now)
-        {
-            self.seen.pop_front();
-        }
+        self.seen.retain(|(since, _)| *since + keep >= now);
         let hash = siphash::hash(&self.secret, &[signed.as_bytes()]);
         if self.seen.iter().any(|(_, other)| *other == hash) {
             return false;
         }
         if self.seen.len() == CAPACITY {
-            self.seen.pop_front();
+            self.seen.remove(0);
         }
-        self.seen.push_back((now, hash));
+        self.seen.push((now, hash));
         true
     }
 }

@@ -233,12 +233,12 @@ fn field(line: &mut [u8], place: usize) -> Option<Field> {
     if !is_token(text) {
         return None;
     }
-    let end = place + line.len();
-    let from = end - value.trim_start_matches([' ', '\t']).len();
+    let (value, end) = (trim(value), place + line.len());
+    let from = place + (value.as_ptr() as usize - line.as_ptr() as usize);
     Some(Field {
         name: Name::read(text),
         line: Span::new(place..end + 2),
         text: Span::new(place..place + name),
-        value: Span::new(from..from + trim(value).len()),
+        value: Span::new(from..from + value.len()),
     })
 }
