@@ -25,15 +25,13 @@ pub(crate) fn filled(template: &str, values: &[&str]) -> String {
 
 /// A number in decimal digits.
 #[must_use]
-pub fn digits(mut number: u64) -> String {
-    let mut digits = String::new();
-    loop {
-        digits.insert(0, char::from(b'0' + (number % 10) as u8));
-        number /= 10;
-        if number == 0 {
-            return digits;
-        }
-    }
+pub fn digits(number: u64) -> String {
+    let mut digits = match number / 10 {
+        0 => String::new(),
+        tens => self::digits(tens),
+    };
+    digits.push(char::from(b'0' + (number % 10) as u8));
+    digits
 }
 
 /// Appends bytes as pairs of upper-case hexadecimal digits, with `between` between the pairs.

@@ -8,6 +8,7 @@ use super::exchange::Way;
 use crate::header::Address;
 use crate::message::{Message, Method, Name};
 use crate::sdp::Fingerprint;
+use crate::text::filled;
 use crate::uri::Uri;
 
 /// How many answers a dialog remembers, for requests that come by a second path.
@@ -97,17 +98,14 @@ impl Dialog {
             acks: 0,
         };
         for route in message.list(Name::RecordRoute) {
-            let set = &mut dialog.way.route_set;
+            let set = &*dialog.way.route_set;
             let comma = if set.is_empty() { "" } else { ", " };
-            let end = if called { set.len() } else { 0 };
             let parts = if called {
-                [route, comma]
+                [set, comma, route]
             } else {
-                [comma, route]
+                [route, comma, set]
             };
-            for part in parts {
-                set.insert_str(end, part);
-            }
+            dialog.way.route_set = filled("%%%", &parts);
         }
         dialog.trickle.open = !called;
         dialog.refresh(message);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::NodeId;
-use machine::{Instant, sort_by_key};
+use machine::Instant;
 
 use super::Event;
 use super::call::{Call, LOOK_UP, NEVER};
@@ -407,12 +407,16 @@ impl Call {
         }
         let exchange = &self.exchanges[at];
         let path = &exchange.attempts[place];
-        sort_by_key(&mut line.flows, |flow| flow.id != path.flow);
+        if let Some(best) = line.flows.iter().position(|flow| flow.id == path.flow) {
+            line.flows.swap(0, best);
+        }
         if exchange.purpose != Purpose::Invite
             && let Some(node) = exchange.way.routes.get(path.choice)
         {
             let routes = &mut self.dialogs[exchange.at].way.routes;
-            sort_by_key(routes, |one| one != node);
+            if let Some(best) = routes.iter().position(|one| one == node) {
+                routes.swap(0, best);
+            }
         }
     }
 

@@ -256,18 +256,11 @@ impl Call {
     }
 
     fn leg_failed(&mut self, leg: usize, status: u16, line: &mut Line) {
-        let reason = match status {
-            480 if self.legs[leg].ringing => EndReason::NoAnswer,
-            410 | 430 | 480 => EndReason::Offline,
-            404 | 604 => EndReason::NotFound,
-            408 | 503 | 504 => EndReason::Network,
-            486 | 600 => EndReason::Busy,
-            487 => EndReason::Cancelled,
-            603 => EndReason::Declined,
-            403 | 428 | 436 | 438 => EndReason::IdentityRefused,
-            437 => EndReason::CredentialExpired,
-            415 | 488 | 606 => EndReason::NotAcceptable,
-            other => EndReason::Failed(other),
+        let known = REASONS.iter().find(|(known, _)| *known == status);
+        let reason = match known {
+            Some(_) if status == 480 && self.legs[leg].ringing => EndReason::NoAnswer,
+            Some((_, reason)) => *reason,
+            None => EndReason::Failed(status),
         };
         if status >= 600 && self.phase == Phase::Calling {
             // A refusal for all devices (RFC 3261, section 16.7, step 5).
@@ -314,6 +307,30 @@ impl Call {
         }
     }
 }
+
+/// What a refusal says of the end of a call.
+const REASONS: &[(u16, EndReason)] = &[
+    (403, EndReason::IdentityRefused),
+    (404, EndReason::NotFound),
+    (408, EndReason::Network),
+    (410, EndReason::Offline),
+    (415, EndReason::NotAcceptable),
+    (428, EndReason::IdentityRefused),
+    (430, EndReason::Offline),
+    (436, EndReason::IdentityRefused),
+    (437, EndReason::CredentialExpired),
+    (438, EndReason::IdentityRefused),
+    (480, EndReason::Offline),
+    (486, EndReason::Busy),
+    (487, EndReason::Cancelled),
+    (488, EndReason::NotAcceptable),
+    (503, EndReason::Network),
+    (504, EndReason::Network),
+    (600, EndReason::Busy),
+    (603, EndReason::Declined),
+    (604, EndReason::NotFound),
+    (606, EndReason::NotAcceptable),
+];
 
 /// What offers have beside what every request has.
 pub(super) fn offering(identity: &str, line: &Line) -> String {

@@ -51,14 +51,12 @@ impl Json {
     }
 
     fn member(&self, at: usize, name: &str) -> Option<usize> {
-        let mut member = self.next(at, at)?;
-        while self.nodes[at].first == b'{' {
-            if self.nodes[member].name == name {
-                return Some(member);
-            }
+        let object = self.nodes[at].first == b'{';
+        let mut member = self.next(at, at).filter(|_| object)?;
+        while self.nodes[member].name != name {
             member = self.next(at, member)?;
         }
-        None
+        Some(member)
     }
 
     /// Follows the members' names, parted by dots, from the value at a place.
@@ -218,7 +216,9 @@ fn is_number(text: &str) -> bool {
     let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     let whole = whole.strip_prefix('-').unwrap_or(whole);
     let zero = whole.starts_with('0') && whole.len() > 1;
-    digits(whole) && !zero && digits(fraction) && digits(exponent)
+    // Longer ones would not fit what they are read into.
+    let sound = digits(whole) && whole.len() < 20 && !zero;
+    sound && digits(fraction) && digits(exponent)
 }
 
 /// Reads what follows a backslash. Halves of a surrogate pair are refused, whole pairs too: UTF-8 needs none.
