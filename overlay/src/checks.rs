@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use credential::{Certificate, Check, Job, RevocationList, TrustAnchor, Verified, Verify};
@@ -11,8 +10,7 @@ use crate::{RecordFault, SignedRecord};
 pub(crate) struct Checks<T> {
     next: u64,
     jobs: Map<Job, (u64, usize)>,
-    /// Boxed, for a flood of checks makes the map long, and taking one out moves the others.
-    tasks: Map<u64, Box<Task<T>>>,
+    tasks: Map<u64, Task<T>>,
 }
 
 #[derive(Debug)]
@@ -47,11 +45,11 @@ impl<T> Checks<T> {
         let task = self.job().0;
         self.tasks.insert(
             task,
-            Box::new(Task {
+            Task {
                 left: checks.len(),
                 failed: None,
                 subject,
-            }),
+            },
         );
         let mut requests = Vec::with_capacity(checks.len());
         for (place, check) in checks.into_iter().enumerate() {

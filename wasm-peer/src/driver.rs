@@ -1,8 +1,7 @@
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::VecDeque;
 
-use machine::{Instant, Machine, WallClock};
+use machine::{Instant, Machine, Outbox, WallClock};
 use p2psip::{Config, Input, LinkId, Output, Peer};
 
 use crate::event;
@@ -15,9 +14,9 @@ use crate::link::{Links, Message};
 /// its turn in `outputs`.
 pub(crate) struct Driver {
     peer: RefCell<Peer>,
-    outputs: RefCell<VecDeque<Output>>,
+    outputs: RefCell<Outbox<Output>>,
     /// Those of them that the page is told. It may take its time over them, so they come after all that leaves.
-    events: RefCell<VecDeque<Output>>,
+    events: RefCell<Outbox<Output>>,
     performing: Cell<bool>,
     closed: Cell<bool>,
     /// What the host was told last.
@@ -49,8 +48,8 @@ impl Driver {
     /// Ends everything; the machine is deaf and mute from here on.
     pub(crate) fn close(&self) {
         self.closed.set(true);
-        self.outputs.borrow_mut().clear();
-        self.events.borrow_mut().clear();
+        self.outputs.take();
+        self.events.take();
         self.links.borrow_mut().close_all();
         self.host.close();
         self.host.wake(-1.0);
@@ -85,8 +84,8 @@ impl Driver {
         self.collect();
         if !self.performing.replace(true) {
             loop {
-                let next = self.outputs.borrow_mut().pop_front();
-                let next = next.or_else(|| self.events.borrow_mut().pop_front());
+                let next = self.outputs.borrow_mut().pop();
+                let next = next.or_else(|| self.events.borrow_mut().pop());
                 let Some(output) = next else { break };
                 self.perform(output);
             }
@@ -112,7 +111,7 @@ impl Driver {
                 _ => &self.outputs,
             };
             if !self.closed.get() {
-                queue.borrow_mut().push_back(output);
+                queue.borrow_mut().push(output);
             }
         }
     }
