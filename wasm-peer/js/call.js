@@ -74,10 +74,12 @@ export class Call extends EventTarget {
   /** @param {import('./index.js').MediaChoice} [choice] */
   async answer({ audio = true, video = this.remoteVideo } = {}) {
     if (this.direction !== 'incoming' || this.state !== 'ringing') return;
-    this.setState('connecting');
-    await this.#open({ audio, video }, async (sendsPicture) => {
+    const opened = this.#open({ audio, video }, async (sendsPicture) => {
       this.#parts.peer.answer(this.id, await this.#parts.media.answer({ video: sendsPicture }));
+      this.#parts.media.meet();
     });
+    this.setState('connecting');
+    await opened;
   }
 
   decline() {

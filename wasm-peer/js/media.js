@@ -72,13 +72,17 @@ export class Media {
   }
 
   /**
-   * The answer as it leaves, with the addresses found so far. From here on the two sides look for each other.
+   * The answer as it leaves, with the addresses found so far.
    * @param {{ video: boolean }} sending @returns {Promise<string>}
    */
   async answer({ video }) {
     await this.#ready;
-    this.#releaseHeld();
     return this.#describe(video);
+  }
+
+  /** Looks for the other side, now that the answer has left. */
+  meet() {
+    this.#releaseHeld();
   }
 
   /** Takes the answer to our offer. @param {string} sdp */
@@ -176,8 +180,13 @@ export class Media {
     held.forEach((candidate) => this.#add(candidate));
   }
 
-  /** A candidate that this browser can't use is no reason to end a call. @param {Candidate} candidate */
+  /**
+   * A candidate that this browser can't use is no reason to end a call. One that only dials by TCP it never can: nobody
+   * listens here.
+   * @param {Candidate} candidate
+   */
   #add({ line, mid, ufrag }) {
+    if (/ tcptype active( |$)/.test(line)) return;
     const candidate = { candidate: line, sdpMid: mid, ...(ufrag && { usernameFragment: ufrag }) };
     this.connection.addIceCandidate(candidate).catch(() => {});
   }

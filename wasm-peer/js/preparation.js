@@ -1,5 +1,6 @@
 // @ts-check
-// What is made ready for the next call: its peer connection with addresses found, and the microphone if permitted.
+// What is made ready for the next call. For an outgoing one: its peer connection with addresses found, and the microphone
+// if permitted. For an incoming one: a bare peer connection.
 import { Devices } from './devices.js';
 import { Media } from './media.js';
 
@@ -8,14 +9,25 @@ const KEPT = 30_000;
 
 export class Preparation {
   devices = new Devices();
-  /** STUN servers, `stun:host:port`. @type {string[]} */ stun = [];
+  /** STUN servers, `stun:host:port`. @type {string[]} */ #stun = [];
   #certificate;
   /** @type {Media | null} */ #media = null;
+  /** For the next incoming call. It opens no port before that comes. @type {Media | null} */ #spare = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /** @param {RTCCertificate} certificate */
   constructor(certificate) {
     this.#certificate = certificate;
+  }
+
+  /** Makes ready for an incoming call. @param {string[]} [stun] the STUN servers, when they have changed */
+  expect(stun) {
+    if (stun && String(stun) !== String(this.#stun)) {
+      this.#stun = stun;
+      this.#spare?.close();
+      this.#spare = null;
+    }
+    this.#spare ??= new Media(this.#certificate, this.#stun);
   }
 
   /** Prepares a call that will want this microphone. @param {import('./devices.js').Wish} audio */
@@ -26,7 +38,14 @@ export class Preparation {
     this.#timer = setTimeout(() => this.cool(), KEPT);
   }
 
-  /** Closes what was prepared and not used. */
+  /** Closes everything. */
+  close() {
+    this.cool();
+    this.#spare?.close();
+    this.#spare = null;
+  }
+
+  /** Closes what was prepared for an outgoing call and not used. */
   cool() {
     clearTimeout(this.#timer);
     this.#media?.close();
@@ -44,11 +63,13 @@ export class Preparation {
 
   /** Media for an incoming call. */
   incoming() {
-    return new Media(this.#certificate, this.stun);
+    const media = this.#spare ?? new Media(this.#certificate, this.#stun);
+    this.#spare = null;
+    return media;
   }
 
   #outgoing() {
-    const media = new Media(this.#certificate, this.stun);
+    const media = new Media(this.#certificate, this.#stun);
     media.prepareOffer();
     return media;
   }

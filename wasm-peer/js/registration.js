@@ -109,7 +109,7 @@ export class Registration {
     for (const call of this.calls) call.hangUp();
     this.#closing.abort();
     this.#timers.stop();
-    this.#preparation.cool();
+    this.#preparation.close();
     this.#peer.close();
   }
 
@@ -127,7 +127,7 @@ export class Registration {
       case 'offline':
         return this.#left?.();
       case 'welcome':
-        this.#preparation.stun = event.stun;
+        this.#preparation.expect(event.stun);
         return void rememberSuperNodes(event.superNodes);
       case 'revocations':
         return void keep({ revocations: event.bytes });
@@ -150,7 +150,10 @@ export class Registration {
   #add(media, id, direction, party) {
     const call = new Call({ peer: this.#peer, devices: this.#preparation.devices, media }, { id, direction, party });
     this.#calls.set(id, call);
-    call.addEventListener('ended', () => this.#calls.delete(id));
+    call.addEventListener('ended', () => {
+      this.#calls.delete(id);
+      this.#preparation.expect();
+    });
     return call;
   }
 
