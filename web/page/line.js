@@ -17,11 +17,18 @@ export class Line extends EventTarget {
   video = true;
   /** Whether another tab of this browser has the phone. */
   tabbed = false;
+  /** Whether the views will be told. */
+  #news = false;
+  #channel = new MessageChannel();
 
   /** @param {Phone} phone */
   constructor(phone) {
     super();
     this.phone = phone;
+    this.#channel.port1.onmessage = () => {
+      this.#news = false;
+      this.dispatchEvent(new Event('change'));
+    };
     for (const type of ['state', 'associations']) phone.addEventListener(type, () => this.changed());
     phone.addEventListener('problem', ({ detail: { code } }) => { this.tabbed ||= code === 'other-tab'; });
     phone.addEventListener('state', () => { this.tabbed &&= phone.state === 'reconnecting'; });
@@ -90,9 +97,13 @@ export class Line extends EventTarget {
     this.changed();
   }
 
-  /** Tells the views. */
+  /**
+   * Tells the views, once for all that happens now, and after it: a call must not wait for its picture. (A timer would
+   * wait for a second where the page is hidden.)
+   */
   changed() {
-    this.dispatchEvent(new Event('change'));
+    if (!this.#news) this.#channel.port2.postMessage(null);
+    this.#news = true;
   }
 
   /** @param {Call} call */

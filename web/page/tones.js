@@ -14,6 +14,9 @@ const RINGBACK = [{ hertz: 425, at: 0, seconds: 1, gain: 0.05, kind: 'sine' }];
 /** @type {Note[]} */
 const OVER = [{ hertz: 440, at: 0, seconds: 0.18, gain: 0.08 }, { hertz: 330, at: 0.16, seconds: 0.3, gain: 0.08 }];
 
+/** Milliseconds before a tone begins: a call that is taken at once needs none, and making sound holds the page up. */
+const PATIENCE_MS = 200;
+
 /** @param {import('./line.js').Line} line */
 export function tones(line) {
   /** @type {AudioContext | null} */
@@ -28,6 +31,11 @@ export function tones(line) {
     if (playing === name) return;
     stop();
     playing = name;
+    timer = setTimeout(() => begin(name, notes, everyMs), PATIENCE_MS);
+  };
+
+  /** @param {string} name @param {Note[]} notes @param {number} everyMs */
+  const begin = (name, notes, everyMs) => {
     const once = () => play(sound(), notes);
     const ready = sound().resume().then(() => playing === name && once());
     // Without a gesture the browser keeps the context suspended and resume() waits: the card says so.
