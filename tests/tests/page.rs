@@ -96,7 +96,6 @@ fn every_code_of_the_phone_has_its_sentence() {
 #[test]
 fn whatever_is_named_exists() {
     let html = read("web/index.html");
-    let sprite = read("web/icons/sprite.svg");
     let ids = between(&html, " id=\"", '"');
     let known: BTreeSet<_> = sentences("web/page/sentences-en.js")
         .into_iter()
@@ -114,20 +113,15 @@ fn whatever_is_named_exists() {
             }
         }
         for name in between(&text, "icon('", '\'') {
-            assert!(
-                sprite.contains(&format!("id=\"{name}\"")),
-                "{file}: no icon {name}"
-            );
+            let symbol = format!("icon-{name}");
+            assert!(ids.contains(&symbol), "{file}: no icon {name}");
         }
     }
     for key in keys {
         assert!(known.contains(&key), "no sentence {key}");
     }
-    for name in between(&html, "sprite.svg#", '"') {
-        assert!(
-            sprite.contains(&format!("id=\"{name}\"")),
-            "index.html: no icon {name}"
-        );
+    for name in between(&html, "<use href=\"#", '"') {
+        assert!(ids.contains(&name), "index.html: no icon {name}");
     }
 }
 

@@ -25,11 +25,13 @@ export function callView(line) {
 
   return () => {
     const call = line.live && line.view === 'call' ? line.call : null;
-    if (attach(remote, call?.remoteStream ?? null) && call) {
+    // A player is costly to make: none while the two sides still look for each other, none for a picture that isn't there.
+    const talking = call?.state === 'in-call' || call?.state === 'reconnecting';
+    if (attach(remote, talking ? call.remoteStream : null) && talking) {
       void listenOn(remote, recall('speaker', ''));
       void play();
     }
-    attach(own, call?.localStream ?? null);
+    attach(own, call?.cameraOn ? call.localStream : null);
     if (!call) {
       clearInterval(ticking);
       ticking = 0;
@@ -41,10 +43,9 @@ export function callView(line) {
     show(element('peer-verified'), call.peer.verified || call.startedAt !== null);
     const picture = call.remoteVideo && remote.videoWidth > 0 && hasPicture(call.remoteStream);
     mark(element('call'), 'data-picture', String(picture));
-    mark(remote, 'data-fit', fits(remote) ? 'cover' : null);
+    mark(remote, 'data-fit', picture && fits(remote) ? 'cover' : null);
     show(element('self'), call.cameraOn && hasPicture(call.localStream));
 
-    const talking = call.state === 'in-call' || call.state === 'reconnecting';
     const status = element('call-status');
     write(status, say(call.state === 'in-call' ? 'call.inCall' : `call.${call.state}`));
     // While it reconnects, the banner says so.

@@ -39,11 +39,11 @@ export function mark(place, name, value) {
   else if (place.getAttribute(name) !== value) place.setAttribute(name, value);
 }
 
-/** Points an element's icon at another symbol of the sprite.
+/** Points an element's icon at another symbol of the page.
  * @param {Element} place @param {string} name */
 export function setIcon(place, name) {
   const use = place.querySelector('use');
-  if (use) mark(use, 'href', `/icons/sprite.svg#${name}`);
+  if (use) mark(use, 'href', `#icon-${name}`);
 }
 
 /** A new icon.
@@ -53,7 +53,7 @@ export function icon(name) {
   const picture = document.createElementNS(space, 'svg');
   picture.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS(space, 'use');
-  use.setAttribute('href', `/icons/sprite.svg#${name}`);
+  use.setAttribute('href', `#icon-${name}`);
   picture.append(use);
   return picture;
 }
