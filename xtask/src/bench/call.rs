@@ -1,6 +1,6 @@
 //! `cargo xtask bench call`: how long a caller waits, beside JsSIP with Kamailio on this machine in the same run.
 //!
-//! Both run in one Chromium, by turns; audio only, answered automatically, loopback. `call/call.mjs` takes the times,
+//! All run in one Chromium, by turns; audio only, answered automatically, loopback. `call/call.mjs` takes the times,
 //! `call/trace.mjs` tells where they go.
 
 use super::{packages, size};
@@ -16,9 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const SCRIPTS: [(&str, &str); 2] = [
+const SCRIPTS: [(&str, &str); 3] = [
     ("call.mjs", include_str!("call/call.mjs")),
+    ("phones.mjs", include_str!("call/phones.mjs")),
     ("trace.mjs", include_str!("call/trace.mjs")),
+];
+/// What a super node serves besides the page.
+const BARE: [(&str, &str); 2] = [
+    ("bench.html", include_str!("call/api.html")),
+    ("bench.js", include_str!("call/api.js")),
 ];
 const KAMAILIO: &str = include_str!("call/kamailio.cfg");
 const MODULES: &str = "/usr/lib/x86_64-linux-gnu/kamailio/modules/";
@@ -58,7 +64,12 @@ pub(crate) fn call(arguments: &[&str]) -> Result<()> {
 
     let directory = workspace::cache()?.join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
-    let network = partyline(&directory, &page)?;
+    let served = directory.join("page");
+    shell::run(Command::new("cp").arg("-R").arg(&page).arg(&served))?;
+    for (name, file) in BARE {
+        fs::write(served.join(name), file)?;
+    }
+    let network = partyline(&directory, &served)?;
     let (_kamailio, url) = kamailio(&directory)?;
     let pages: Vec<&str> = network.pages.iter().map(String::as_str).collect();
     let chromium = shell::find("chromium").or_else(|| shell::find("google-chrome"));
@@ -86,27 +97,36 @@ pub(crate) fn call(arguments: &[&str]) -> Result<()> {
 }
 
 fn report(samples: &[Value], calls: u32) {
-    let title = format!("{calls} times, ms");
     println!(
-        "\n{title:<24}{:>18}{:>18}{:>8}\n{:<24}{:>18}{:>18}",
-        "Partyline", "JsSIP", "ratio", "", "median (p90)", "median (p90)"
+        "\n{:<22}{:>14}{:>14}{:>14}{:>14}{:>13}",
+        format!("{calls} times, ms"),
+        "Partyline",
+        "its API alone",
+        "JsSIP",
+        "page / JsSIP",
+        "API / JsSIP"
     );
     for (field, name) in TIMES {
-        let of = |who: &str| {
+        let [page, api, jssip] = ["page", "api", "jssip"].map(|who| {
             let times = samples.iter().filter(|sample| sample["who"] == who);
             Times::new(times.filter_map(|sample| sample[field].as_f64()).collect())
-        };
-        let (ours, theirs) = (of("partyline"), of("jssip"));
-        let ratio = ours.median() / theirs.median();
-        let [ours, theirs] =
-            [ours, theirs].map(|one| format!("{:.0} ({:.0})", one.median(), one.p90()));
-        println!("{name:<24}{ours:>18}{theirs:>18}{ratio:>8.2}");
+        });
+        let ratios = [&page, &api].map(|ours| ours.median() / jssip.median());
+        println!(
+            "{name:<22}{:>14}{:>14}{:>14}{:>14.2}{:>13.2}",
+            page.show(),
+            api.show(),
+            jssip.show(),
+            ratios[0],
+            ratios[1]
+        );
     }
-    println!("\nmeasured by: cargo xtask bench call -n {calls}");
+    println!("\nMedian (nine in ten). Measured by: cargo xtask bench call -n {calls}");
     println!(
-        "Partyline: its own page, three super nodes, caller and callee at two of them; the name is typed into the field\n\
-         half a second before the click, and the page makes ready what it can while one types.\n\
-         {} with Kamailio: one server, bare pages.",
+        "Partyline: the page as it is, three super nodes, caller and callee at two of them. The name stands in the field\n\
+         for half a second before the click, in which the page makes ready: peer connection, microphone, look-up.\n\
+         Its API alone: phone.js on an empty page, warm() half a second before the call.\n\
+         JsSIP: {} on an empty page, one Kamailio; it has no such step.",
         packages::JSSIP
     );
 }
@@ -126,6 +146,10 @@ impl Times {
             length if length % 2 == 1 => self.0[length / 2],
             length => f64::midpoint(self.0[length / 2 - 1], self.0[length / 2]),
         }
+    }
+
+    fn show(&self) -> String {
+        format!("{:.0} ({:.0})", self.median(), self.p90())
     }
 
     /// What nine in ten stay within.

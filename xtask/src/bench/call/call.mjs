@@ -8,6 +8,7 @@
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { api, jssip, jssipPage, partyline } from './phones.mjs';
 import { traceOf, tracer } from './trace.mjs';
 
 const config = JSON.parse(process.argv[2]);
@@ -71,95 +72,10 @@ async function open(browser, address) {
   return page;
 }
 
-/** Partyline's own page, used as a person uses it. */
-const partyline = {
-  name: 'partyline',
-  async prepare(page) {
-    await page.evaluate(() => bench.when('state', 'signed-out', 'ready'));
-    if (await page.evaluate(() => document.body.dataset.state) === 'signed-out') await page.click('#guest');
-    await page.evaluate(() => bench.when('associations', '2'));
-    return (await page.evaluate(() => document.body.dataset.identity)).replace('sip:', '');
-  },
-  async load(page) {
-    await page.reload();
-    return page.evaluate(() => bench.when('state', 'ready'));
-  },
-  answer(page) {
-    return page.evaluate(() => {
-      void bench.when('state', 'ringing').then(() => document.querySelector('#answer-audio').click());
-    });
-  },
-  call(page, target) {
-    return page.evaluate(async (address) => {
-      bench.forget();
-      const field = document.querySelector('#dial');
-      field.focus();
-      field.value = address;
-      field.dispatchEvent(new Event('input', { bubbles: true }));
-      await new Promise((done) => setTimeout(done, 500));
-      const start = performance.now();
-      document.querySelector('#call-audio').click();
-      const [ringing, answer, media] = await Promise.all([
-        bench.when('call', 'ringing', 'connecting', 'in-call'), bench.when('call', 'connecting', 'in-call'), bench.media(),
-      ]);
-      return { start, ringing: ringing - start, answer: answer - start, media: media - start };
-    }, target);
-  },
-  async end(caller, callee) {
-    await caller.evaluate(() => document.querySelector('#hang-up').click());
-    for (const page of [caller, callee]) {
-      await page.evaluate(async () => {
-        await bench.when('state', 'ended');
-        document.querySelector('#ended-close').click();
-        await bench.when('state', 'ready');
-      });
-    }
-  },
-};
-
-/** A page that does nothing but hold a JsSIP user agent. */
-const jssip = {
-  name: 'jssip',
-  async prepare(page) {
-    await page.evaluate(() => bench.when('state', 'ready'));
-    return page.evaluate(() => window.address);
-  },
-  async load(page) {
-    await page.reload();
-    return page.evaluate(() => bench.when('state', 'ready'));
-  },
-  answer: (page) => page.evaluate(() => { window.auto = true; }),
-  call(page, target) {
-    return page.evaluate(async (address) => {
-      bench.forget();
-      const start = performance.now();
-      const session = window.ua.call(address, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
-      const on = (event) => new Promise((done) => session.once(event, () => done(performance.now())));
-      const [ringing, answer, media] = await Promise.all([on('progress'), on('accepted'), bench.media()]);
-      window.session = session;
-      return { start, ringing: ringing - start, answer: answer - start, media: media - start };
-    }, `sip:${target}`);
-  },
-  async end(caller) {
-    await caller.evaluate(() => window.session.terminate());
-    await sleep(300);
-  },
-};
-
-const jssipPage = (user) => `<!doctype html><body data-state="waiting"><script src="/jssip.js"></script><script>
-window.address = '${user}@127.0.0.1';
-window.ua = new JsSIP.UA({ sockets: [new JsSIP.WebSocketInterface('${config.kamailio}')], uri: 'sip:' + window.address, register: true });
-ua.on('registered', () => { document.body.dataset.state = 'ready'; });
-ua.on('newRTCSession', ({ originator, session }) => {
-  if (originator === 'remote' && window.auto) session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
-});
-ua.start();
-</script>`;
-
 const server = createServer((request, response) => {
   const script = request.url === '/jssip.js';
   response.setHeader('content-type', script ? 'text/javascript' : 'text/html');
-  response.end(script ? readFileSync(config.jssip) : jssipPage(request.url.slice(1)));
+  response.end(script ? readFileSync(config.jssip) : jssipPage(request.url.slice(1), config.kamailio));
 });
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
 const theirs = `http://127.0.0.1:${server.address().port}`;
@@ -185,7 +101,8 @@ async function time({ phone, caller, callee, target }) {
 
 try {
   const sides = [];
-  const phones = [[partyline, config.pages], [jssip, [`${theirs}/caller`, `${theirs}/callee`]]];
+  const bare = config.pages.map((page) => new URL('/bench.html', page).href);
+  const phones = [[partyline, config.pages], [api, bare], [jssip, [`${theirs}/caller`, `${theirs}/callee`]]];
   for (const [phone, addresses] of phones) {
     const [caller, callee] = await Promise.all(addresses.map((address) => open(browser, address)));
     await phone.prepare(caller);
