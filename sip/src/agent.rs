@@ -128,6 +128,11 @@ impl UserAgent {
         self.refuse_call(call, 488, EndReason::NotAcceptable, now);
     }
 
+    /// Says that this device goes away (480). The user's other devices ring on.
+    pub fn unavailable(&mut self, call: CallId, now: Instant) {
+        self.refuse_call(call, 480, EndReason::Offline, now);
+    }
+
     fn refuse_call(&mut self, call: CallId, status: u16, reason: EndReason, now: Instant) {
         self.with(call, now, |call, line| {
             call.refuse_call(status, reason, line);

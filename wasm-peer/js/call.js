@@ -96,6 +96,13 @@ export class Call extends EventTarget {
     this.#finish(answered ? 'hung-up' : 'cancelled');
   }
 
+  /** Ends the call because the phone goes, not because anybody wants it. @internal */
+  leave() {
+    if (this.direction !== 'incoming' || this.state !== 'ringing') return this.hangUp();
+    this.#finish('no-answer');
+    this.#parts.peer.fail(this.id, 'offline');
+  }
+
   /** @param {boolean} muted */
   mute(muted) {
     this.#sending.mute(muted);

@@ -7,6 +7,7 @@ import { PhoneError, phoneError } from './errors.js';
 import { Identity } from './identity.js';
 import { isCallable } from './names.js';
 import { knownSuperNodes, network } from './network.js';
+import { watchPresence } from './presence.js';
 import { Registration } from './registration.js';
 import { TabLock } from './tabs.js';
 import { loadPeer } from './wasm.js';
@@ -22,6 +23,7 @@ export class Phone extends EventTarget {
   /** @type {import('./network.js').Network | null} */ #known = null;
   /** @type {Identity | null} */ #identity = null;
   /** @type {Registration | null} */ #registration = null;
+  #away = false;
   #lock = new TabLock({ lost: () => this.#waitForTurn(), signedOut: () => this.#signedOut() });
 
   constructor({ origin = location.origin } = {}) {
@@ -29,6 +31,7 @@ export class Phone extends EventTarget {
     this.#origin = origin;
     this.#network = this.#learn();
     loadPeer().catch(() => {});
+    watchPresence({ gone: () => this.#pause(), back: () => this.#resume() });
   }
 
   /** @returns {import('./index.js').Identity | null} */
@@ -154,11 +157,11 @@ export class Phone extends EventTarget {
     });
   }
 
-  /** @param {Identity} identity */
-  async #register(identity) {
-    if (!this.#identity) this.#lock.release();
-    if (this.#identity !== identity) return;
-    this.#setState('signing-in');
+  /** @param {Identity} identity @param {PhoneState} state until it is ready */
+  async #register(identity, state = 'signing-in') {
+    if (!this.#identity || this.#away) this.#lock.release();
+    if (this.#identity !== identity || this.#away) return;
+    this.#setState(state);
     const [Peer, superNodes] = await Promise.all([loadPeer(), knownSuperNodes(this.#origin)]);
     const registration = await Registration.open(Peer, identity, superNodes, {
       network: () => this.#needNetwork(),
@@ -170,8 +173,26 @@ export class Phone extends EventTarget {
       problem: (error) => this.#problem(error),
       ended: () => this.#signedOut(),
     });
-    if (this.#identity !== identity) return registration.close();
+    // Meanwhile the page may have gone, or gone and come back.
+    if (this.#identity !== identity || this.#away || this.#registration) return registration.close();
     this.#registration = registration;
+  }
+
+  /** The page goes, perhaps to come back: callers shall hear at once that nobody is here. */
+  #pause() {
+    if (!this.#identity || this.#away) return;
+    this.#away = true;
+    this.#leave();
+    this.#lock.release();
+    this.#setState('reconnecting');
+  }
+
+  async #resume() {
+    if (!this.#away) return;
+    this.#away = false;
+    if (!this.#identity) return;
+    if (await this.#lock.take()) await this.#register(this.#identity, 'reconnecting');
+    else this.#waitForTurn();
   }
 
   #leave() {

@@ -105,8 +105,9 @@ export class Registration {
     await Promise.race([left, new Promise((resolve) => setTimeout(resolve, LEAVES_WITHIN))]);
   }
 
+  /** Ends everything at once. A call that rings here goes on to ring at the user's other devices. */
   close() {
-    for (const call of this.calls) call.hangUp();
+    for (const call of this.calls) call.leave();
     this.#closing.abort();
     this.#timers.stop();
     this.#preparation.close();

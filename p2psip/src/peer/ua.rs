@@ -198,7 +198,8 @@ impl Peer {
         self.pump(now);
     }
 
-    /// Ends a call in any state for a reason of this side: no microphone, permission refused, not acceptable.
+    /// Ends a call in any state for a reason of this side: no microphone, permission refused, not acceptable, going
+    /// offline.
     pub fn fail(&mut self, call: CallId, reason: EndReason, now: Instant) {
         let refused = self
             .calls
@@ -206,7 +207,10 @@ impl Peer {
             .is_some_and(|call| call.incoming && !call.answered);
         if refused && self.is_live(call) {
             // The caller shall not take it for a refusal of himself (603).
-            self.agent.not_acceptable(call, now);
+            match reason {
+                EndReason::Offline => self.agent.unavailable(call, now),
+                _ => self.agent.not_acceptable(call, now),
+            }
             self.end(call, reason, false, now);
         } else {
             self.abandon(call, reason, now);

@@ -105,6 +105,23 @@ fn r054_declined_busy_and_not_acceptable() {
 }
 
 #[test]
+fn r054_a_device_that_goes_away_while_it_rings_ends_the_call() {
+    let mut pair = ringing();
+    let taken = pair.taken;
+    pair.net
+        .with(pair.bob, |ua, now| ua.unavailable(taken, now));
+    let ends = pair.ends();
+    assert_eq!(
+        ends,
+        (
+            Some((EndReason::NoAnswer, true)),
+            Some((EndReason::Offline, false))
+        )
+    );
+    assert_eq!(pair.net.count(pair.bob, "ACK"), 1);
+}
+
+#[test]
 fn r054_caller_gives_up() {
     let mut pair = ringing();
     pair.hang_up_at_caller();
