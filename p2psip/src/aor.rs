@@ -22,7 +22,7 @@ impl Aor {
         }
         Some(Self {
             uri: uri.address_of_record(),
-            name: [user, "@", host].concat(),
+            name: sip::joined(&[user, "@", host]),
         })
     }
 
@@ -48,9 +48,9 @@ impl Aor {
         }
         let text = text.to_ascii_lowercase();
         if text.contains('@') {
-            Self::read(&["sip:", &text].concat())
+            Self::read(&sip::joined(&["sip:", &text]))
         } else {
-            Self::read(&["sip:", &text, "@", domain].concat())
+            Self::read(&sip::joined(&["sip:", &text, "@", domain]))
         }
     }
 
@@ -75,7 +75,7 @@ impl Aor {
     /// Where the user's location is stored: the hash of `user location|alice@example.org`.
     #[must_use]
     pub fn key(&self) -> Key {
-        Key::of(["user location|", &self.name].concat().as_bytes())
+        Key::of(sip::joined(&["user location|", &self.name]).as_bytes())
     }
 }
 
@@ -94,11 +94,8 @@ impl fmt::Debug for Aor {
 /// Where the location of a domain's proxy is stored: the hash of `proxy location|example.org`.
 #[must_use]
 pub fn proxy_key(domain: &str) -> Key {
-    Key::of(
-        ["proxy location|", &domain.to_ascii_lowercase()]
-            .concat()
-            .as_bytes(),
-    )
+    let domain = domain.to_ascii_lowercase();
+    Key::of(sip::joined(&["proxy location|", &domain]).as_bytes())
 }
 
 #[cfg(test)]

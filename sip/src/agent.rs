@@ -245,7 +245,7 @@ impl Machine for UserAgent {
                 super_node: node,
                 secure,
             } => {
-                line.flows.retain(|one| one.id != id);
+                line.remove_flow(id);
                 line.flows.push(Flow { id, node, secure });
                 for call in &mut self.calls {
                     call.flows_changed(line);
@@ -254,7 +254,7 @@ impl Machine for UserAgent {
                 }
             }
             Input::FlowDown { flow } => {
-                line.flows.retain(|one| one.id != flow);
+                line.remove_flow(flow);
                 for call in &mut self.calls {
                     call.flows_changed(line);
                     call.fail_flow(flow, line);
@@ -282,7 +282,9 @@ impl Machine for UserAgent {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.line.now = now;
-        self.calls.retain(|call| call.forget > now);
+        while let Some(old) = self.calls.iter().position(|call| call.forget <= now) {
+            self.calls.remove(old);
+        }
         for call in &mut self.calls {
             call.timeouts(&mut self.line);
         }

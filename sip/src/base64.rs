@@ -26,10 +26,11 @@ pub(crate) fn read_url(text: &str) -> Option<Vec<u8>> {
 
 /// Reads the plain alphabet with padding.
 pub(crate) fn read_plain(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
+    let digits = text.strip_suffix('=').unwrap_or(text);
+    let digits = digits.strip_suffix('=').unwrap_or(digits);
     read(digits.as_bytes(), PLAIN)
 }
 

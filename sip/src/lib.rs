@@ -29,5 +29,5 @@ pub use agent::{
 };
 pub use message::Message;
 pub use sdp::Fingerprint;
-pub use text::digits;
+pub use text::{digits, joined};
 pub use uri::{Uri, UriError, escape};

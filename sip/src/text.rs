@@ -23,6 +23,16 @@ pub(crate) fn filled(template: &str, values: &[&str]) -> String {
     text
 }
 
+/// Texts put together.
+#[must_use]
+pub fn joined(parts: &[&str]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}
+
 /// A number in decimal digits.
 #[must_use]
 pub fn digits(number: u64) -> String {

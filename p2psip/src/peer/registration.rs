@@ -186,5 +186,5 @@ impl Registration {
 
 /// The URI of one of a user's devices, whatever super node it is behind (RFC 5627).
 pub(super) fn contact(user: &Aor, instance: Instance) -> alloc::string::String {
-    [user.uri(), ";gr=", &instance.urn()].concat()
+    sip::joined(&[user.uri(), ";gr=", &instance.urn()])
 }

@@ -8,7 +8,7 @@ use super::exchange::Way;
 use crate::header::Address;
 use crate::message::{Message, Method, Name};
 use crate::sdp::Fingerprint;
-use crate::text::filled;
+use crate::text::joined;
 use crate::uri::Uri;
 
 /// How many answers a dialog remembers, for requests that come by a second path.
@@ -36,6 +36,8 @@ pub(super) struct Dialog {
     /// The highest RSeq that was acknowledged.
     pub(super) rseq: u64,
     answered: Vec<Answered>,
+    /// How many requests were answered.
+    requests: usize,
     pub(super) trickle: Trickle,
     /// Where the last ACK went, so that the next copy goes another way.
     pub(super) acks: usize,
@@ -94,6 +96,7 @@ impl Dialog {
             updates: false,
             rseq: 0,
             answered: Vec::new(),
+            requests: 0,
             trickle: Trickle::default(),
             acks: 0,
         };
@@ -105,7 +108,7 @@ impl Dialog {
             } else {
                 [route, comma, set]
             };
-            dialog.way.route_set = filled("%%%", &parts);
+            dialog.way.route_set = joined(&parts);
         }
         dialog.trickle.open = !called;
         dialog.refresh(message);
@@ -147,14 +150,16 @@ impl Dialog {
     }
 
     pub(super) fn remember(&mut self, cseq: u32, method: Method, status: u16) {
-        if self.answered.len() == REMEMBERED {
-            self.answered.remove(0);
-        }
-        self.answered.push(Answered {
+        let answered = Answered {
             cseq,
             method,
             status,
-        });
+        };
+        match self.answered.get_mut(self.requests % REMEMBERED) {
+            Some(oldest) => *oldest = answered,
+            None => self.answered.push(answered),
+        }
+        self.requests += 1;
     }
 
     /// Takes a candidate of the peer in, once.

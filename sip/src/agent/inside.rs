@@ -43,7 +43,7 @@ impl Call {
         }
         renegotiation.sent = true;
         let sdp = renegotiation.sdp.clone();
-        self.description.clone_from(&sdp);
+        self.description = sdp.clone();
         let headers = offering(identity, line);
         self.send_inside(Purpose::Reinvite, at, (&headers, &sdp), line);
         self.trickle(line);

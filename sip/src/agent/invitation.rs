@@ -98,7 +98,7 @@ impl Call {
             _ => return,
         }
         let mut reply = Reply::describing(200);
-        reply.sdp.clone_from(&sdp);
+        reply.sdp = sdp.clone();
         self.description = sdp;
         self.deadline = NEVER;
         invitation.begin_to_repeat(line.now);

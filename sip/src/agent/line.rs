@@ -93,6 +93,12 @@ impl Line {
         self.flows.iter().find(|flow| flow.id == id)
     }
 
+    pub(super) fn remove_flow(&mut self, id: FlowId) {
+        if let Some(at) = self.flows.iter().position(|flow| flow.id == id) {
+            self.flows.remove(at);
+        }
+    }
+
     /// This user agent's Via on a flow.
     pub(super) fn via(&self, flow: &Flow, branch: &str) -> String {
         let transport = if flow.secure { "WSS" } else { "WS" };

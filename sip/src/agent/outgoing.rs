@@ -60,7 +60,7 @@ impl Call {
         for target in &targets {
             for dialog in &mut self.dialogs {
                 if dialog.instance == Some(target.instance) {
-                    dialog.way.routes.clone_from(&target.routes);
+                    dialog.way.routes = target.routes.clone();
                 }
             }
             let mut legs = self.legs.iter_mut();
@@ -159,13 +159,13 @@ impl Call {
             return None;
         }
         let mut dialog = Dialog::new(response, FIRST, Some(leg.target.instance));
-        dialog.fingerprints.clone_from(&leg.target.fingerprints);
+        dialog.fingerprints = leg.target.fingerprints.clone();
         // What its signed record says of the device, unless it says newer things itself.
         if dialog.way.uri.is_empty() {
-            dialog.way.uri.clone_from(&leg.target.uri);
+            dialog.way.uri = leg.target.uri.clone();
         }
         if dialog.way.routes.is_empty() {
-            dialog.way.routes.clone_from(&leg.target.routes);
+            dialog.way.routes = leg.target.routes.clone();
         }
         leg.dialog = Some(self.dialogs.len());
         self.dialogs.push(dialog);
