@@ -252,6 +252,8 @@ impl SuperNode {
             Event::Joined => {
                 let members = self.overlay.members().count();
                 self.event(SuperNodeEvent::Joined { members });
+                // It is one of them itself from now on.
+                self.members_changed();
             }
             Event::Associated {
                 link,
@@ -289,9 +291,7 @@ impl SuperNode {
                 }
             }
             Event::MemberUp { .. } | Event::MemberLost(_) => {
-                let members = self.overlay.members();
-                let members = members.map(|(node, url)| (node, url.into())).collect();
-                self.event(SuperNodeEvent::Members { members });
+                self.members_changed();
             }
             Event::Revocations(list) => self.event(SuperNodeEvent::Revocations(list)),
             Event::Misbehaved { who, how } => {
@@ -308,6 +308,12 @@ impl SuperNode {
             | Event::Placed { .. }
             | Event::PlaceFailed { .. } => {}
         }
+    }
+
+    fn members_changed(&mut self) {
+        let members = self.overlay.members();
+        let members = members.map(|(node, url)| (node, url.into())).collect();
+        self.event(SuperNodeEvent::Members { members });
     }
 
     fn peer_up(&mut self, link: LinkId, node: NodeId, now: Instant) {
