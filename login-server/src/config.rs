@@ -209,7 +209,7 @@ fn yes() -> bool {
     true
 }
 
-fn is_domain(domain: &str) -> bool {
+pub(crate) fn is_domain(domain: &str) -> bool {
     domain.len() <= 253
         && domain.split('.').all(|label| {
             (1..=63).contains(&label.len())

@@ -296,7 +296,7 @@ fn is_get(call: &Call) -> bool {
 }
 
 #[cfg(unix)]
-fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -305,6 +305,6 @@ fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credential::{NodeId, RevocationList};
+use credential::{NodeId, RevocationList, TrustAnchor};
 use login_server::wire::{Report, SuperNodes, report_text};
 use p2psip::SuperNodeInput;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ impl Chores {
             let lonely = self.status.borrow().members.len() < 2;
             // At the start, whoever was remembered or listed is being tried.
             if (lonely || rounds.is_multiple_of(LOOK_EVERY)) && rounds > 0 {
-                let found = listed(&self.client, &self.config.bootstrap(), current.node).await;
+                let mut found = named(&self.config, current.node);
+                found.extend(listed(&self.client, &self.config.bootstrap(), current.node).await);
                 if !found.is_empty() {
                     let seeds = SuperNodeInput::Seeds(found);
                     if self.arrivals.send(Arrival::Fact(seeds)).await.is_err() {
@@ -114,22 +115,39 @@ impl Chores {
     ) {
         loop {
             let anchor = identity.borrow().anchor.clone();
-            match self.client.fetch(&self.config.login, "/revocations").await {
-                Ok(bytes) => {
-                    if let Some(list) = RevocationList::read(&bytes)
-                        && list.number() > known.borrow().number()
-                        && anchor.admit_revocations(&list).is_ok()
-                    {
-                        let fact = Arrival::Fact(SuperNodeInput::Revocations(list));
-                        if self.arrivals.send(fact).await.is_err() {
-                            return;
-                        }
-                    }
+            if let Some(path) = &self.config.revocations {
+                match std::fs::read(path) {
+                    Ok(bytes) => self.offer_revocations(&bytes, &anchor, &known).await,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => tracing::warn!("{}: {error}", path.display()),
                 }
+            }
+            let Some(login) = &self.config.login else {
+                sleep(REVOCATIONS).await;
+                continue;
+            };
+            match self.client.fetch(login, "/revocations").await {
+                Ok(bytes) => self.offer_revocations(&bytes, &anchor, &known).await,
                 Err(ClientError::Refused(status, _)) if status.as_u16() == 404 => {}
                 Err(error) => tracing::debug!("revocations: the login server {error}"),
             }
             sleep(REVOCATIONS).await;
+        }
+    }
+
+    /// Hands a list to the machine, which verifies it, if it is newer than the one at hand.
+    async fn offer_revocations(
+        &self,
+        bytes: &[u8],
+        anchor: &TrustAnchor,
+        known: &watch::Receiver<RevocationList>,
+    ) {
+        let newer = RevocationList::read(bytes).filter(|list| {
+            list.number() > known.borrow().number() && anchor.admit_revocations(list).is_ok()
+        });
+        if let Some(list) = newer {
+            let fact = Arrival::Fact(SuperNodeInput::Revocations(list));
+            let _ = self.arrivals.send(fact).await;
         }
     }
 
@@ -212,11 +230,12 @@ impl Chores {
     }
 }
 
-/// The super nodes to join by: those remembered, or else those that a bootstrap server names (draft §5.1).
+/// The super nodes to join by: those remembered and those that the configuration names, or else those that a bootstrap
+/// server names (draft §5.1).
 pub(crate) async fn seeds(
     vault: &Vault,
     client: &Client,
-    servers: &[Origin],
+    config: &SuperNode,
     own: NodeId,
 ) -> Vec<(NodeId, String)> {
     let remembered: Vec<Peer> = vault
@@ -225,17 +244,31 @@ pub(crate) async fn seeds(
         .flatten()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
-    let remembered: Vec<_> = remembered
+    let mut known: Vec<_> = remembered
         .into_iter()
         .filter_map(|peer| Some((peer.node.parse().ok()?, peer.quic)))
         .filter(|(node, _)| *node != own)
         .take(REMEMBERED)
         .collect();
-    if remembered.is_empty() {
-        listed(client, servers, own).await
-    } else {
-        remembered
+    for (node, quic) in named(config, own) {
+        if !known.iter().any(|(other, _)| *other == node) {
+            known.push((node, quic));
+        }
     }
+    if known.is_empty() {
+        listed(client, &config.bootstrap(), own).await
+    } else {
+        known
+    }
+}
+
+/// The super nodes that the configuration names.
+fn named(config: &SuperNode, own: NodeId) -> Vec<(NodeId, String)> {
+    let seeds = config.seeds.iter().filter(|seed| seed.node != own);
+    seeds
+        .map(|seed| (seed.node, seed.quic.clone()))
+        .take(REMEMBERED)
+        .collect()
 }
 
 /// The newest revocation list that was kept, if the authority signed it.
@@ -318,6 +351,13 @@ mod tests {
         (origin.parse().unwrap(), asking)
     }
 
+    fn config(server: &Origin) -> SuperNode {
+        let text = format!(
+            "data = \"unused\"\nlisten = \"127.0.0.1:0\"\nurl = \"http://127.0.0.1:0\"\nbootstrap = [\"{server}\"]\n"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
     fn vault() -> (tempfile::TempDir, Vault) {
         let directory = tempfile::tempdir().unwrap();
         let vault = Vault::open(directory.path()).unwrap();
@@ -334,7 +374,7 @@ mod tests {
     async fn r086_r091_remembered_super_nodes_come_before_the_bootstrap_server() {
         let (server, mut asked) = server(3).await;
         let (_directory, vault) = vault();
-        let found = seeds(&vault, &client(), std::slice::from_ref(&server), OWN).await;
+        let found = seeds(&vault, &client(), &config(&server), OWN).await;
         assert_eq!(found.len(), 3);
         assert!(asked.try_recv().is_ok());
         let remembered = vec![Peer {
@@ -343,7 +383,23 @@ mod tests {
         }];
         let text = serde_json::to_vec(&remembered).unwrap();
         vault.write("peers.json", &text, 0o644).unwrap();
-        let found = seeds(&vault, &client(), &[server], OWN).await;
+        let found = seeds(&vault, &client(), &config(&server), OWN).await;
+        assert_eq!(found, [(NodeId([1; 20]), "192.0.2.1:4433".to_owned())]);
+        assert!(asked.try_recv().is_err(), "the bootstrap server was asked");
+    }
+
+    #[tokio::test]
+    async fn r091_r092_super_nodes_that_the_configuration_names_make_servers_needless() {
+        let (server, mut asked) = server(3).await;
+        let (_directory, vault) = vault();
+        let mut config = config(&server);
+        config.seeds = vec![
+            format!("{}@192.0.2.1:4433", NodeId([1; 20]))
+                .parse()
+                .unwrap(),
+            format!("{OWN}@192.0.2.9:4433").parse().unwrap(),
+        ];
+        let found = seeds(&vault, &client(), &config, OWN).await;
         assert_eq!(found, [(NodeId([1; 20]), "192.0.2.1:4433".to_owned())]);
         assert!(asked.try_recv().is_err(), "the bootstrap server was asked");
     }
@@ -352,7 +408,7 @@ mod tests {
     async fn a01_bootstrap_server_that_names_a_thousand_is_not_followed_to_all() {
         let (server, _asked) = server(1_000).await;
         let (_directory, vault) = vault();
-        let found = seeds(&vault, &client(), &[server], OWN).await;
+        let found = seeds(&vault, &client(), &config(&server), OWN).await;
         assert_eq!(found.len(), REMEMBERED);
     }
 
@@ -361,7 +417,7 @@ mod tests {
         let (server, _asked) = server(1).await;
         let (_directory, vault) = vault();
         vault.write("peers.json", b"{ nonsense", 0o644).unwrap();
-        let found = seeds(&vault, &client(), &[server], OWN).await;
+        let found = seeds(&vault, &client(), &config(&server), OWN).await;
         assert_eq!(found.len(), 1);
     }
 }

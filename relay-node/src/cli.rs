@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::{dev, login, run};
+use crate::{ca, dev, login, run};
 
 /// The native node of Partyline: super node, login server and bootstrap server.
 #[derive(Debug, Parser)]
@@ -53,6 +53,11 @@ enum Command {
         file: File,
         /// The node's id, 40 hexadecimal digits.
         node: NodeId,
+    },
+    /// Acts as the overlay's authority by hand, where there is no login server.
+    Ca {
+        #[command(subcommand)]
+        action: ca::Action,
     },
     /// Checks or explains configuration files.
     Config {
@@ -156,6 +161,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
             println!("revoked; the super nodes learn it within a minute");
             Ok(())
         }),
+        Command::Ca { action } => {
+            println!("{}", ca::act(&action, &Clock::start())?);
+            Ok(())
+        }
         Command::Config {
             command: ConfigCommand::Check { file },
         } => {

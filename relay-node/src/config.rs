@@ -24,11 +24,13 @@ use serde::Deserialize;
 mod fault;
 mod load;
 mod secret;
+mod seed;
 mod url;
 
 pub use fault::ConfigError;
 pub use load::{EXAMPLE, load, parse};
 pub use secret::Secret;
+pub use seed::{NoSeed, SeedAddress};
 pub use url::{Origin, OriginError};
 
 /// A whole configuration file. Each section is a role; at least one must be there.
@@ -60,11 +62,16 @@ pub struct SuperNode {
     pub certificate: Option<PathBuf>,
     /// File with the key of the TLS certificate (PEM).
     pub key: Option<PathBuf>,
-    /// Origin of the overlay's login server.
-    pub login: Origin,
+    /// Origin of the overlay's login server. Without one, the certificate is issued by hand: `relay-node ca`.
+    pub login: Option<Origin>,
     /// Origins of bootstrap servers; the login server's, if none is named.
     #[serde(default)]
     pub bootstrap: Vec<Origin>,
+    /// Super nodes to join by, besides those remembered and those that bootstrap servers name.
+    #[serde(default)]
+    pub seeds: Vec<SeedAddress>,
+    /// File with certificates taken back, as `relay-node ca revoke` writes it; read again every minute.
+    pub revocations: Option<PathBuf>,
     /// Enrolment token, needed until the node has its certificate.
     pub token: Option<Secret>,
     /// File that holds the enrolment token.
@@ -187,9 +194,19 @@ impl SuperNode {
     #[must_use]
     pub fn bootstrap(&self) -> Vec<Origin> {
         if self.bootstrap.is_empty() {
-            vec![self.login.clone()]
+            self.login.clone().into_iter().collect()
         } else {
             self.bootstrap.clone()
+        }
+    }
+
+    /// Puts the addresses that were bound in the place of those asked for: port 0 lets the system choose.
+    pub fn settle(&mut self, listen: SocketAddr, quic: SocketAddr, stun: SocketAddr) {
+        self.listen = listen;
+        self.quic = Some(quic);
+        self.stun = Some(stun);
+        for url in std::iter::once(&mut self.url).chain(&mut self.other_urls) {
+            url.settle(listen.port());
         }
     }
 }
@@ -207,6 +224,9 @@ impl Config {
             tls("super_node", node.listen, &node.certificate, &node.key)?;
             if node.token.is_some() && node.token_file.is_some() {
                 return Err(ConfigError::TwoTokens);
+            }
+            if node.login.is_none() && (node.token.is_some() || node.token_file.is_some()) {
+                return Err(ConfigError::TokenForNobody);
             }
         }
         if let Some(login) = &self.login {

@@ -20,6 +20,10 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 pub enum EnrolError {
     /// There is no certificate and no token to get one.
     NoToken,
+    /// There is no certificate and no login server to ask for one.
+    NoLogin(std::path::PathBuf),
+    /// No newer certificate was put into the data directory.
+    NoneNewer(std::path::PathBuf),
     /// The token's file can't be read.
     TokenFile(std::path::PathBuf, std::io::Error),
     /// The login server does not give a certificate.
@@ -34,6 +38,17 @@ impl fmt::Display for EnrolError {
             Self::NoToken => f.write_str(
                 "this node has no certificate yet and no enrolment token: the login server's operator makes one with \
                  `relay-node token --config LOGIN.toml`; put it into `token` or `token_file`",
+            ),
+            Self::NoLogin(data) => write!(
+                f,
+                "this node has no certificate and no login server to enrol at: name one as `login`, or have the \
+                 certificate issued by `relay-node ca issue super-node --out {}`",
+                data.display()
+            ),
+            Self::NoneNewer(data) => write!(
+                f,
+                "have the next one issued by `relay-node ca issue super-node --out {}`; it is taken up without a restart",
+                data.display()
             ),
             Self::TokenFile(path, error) => {
                 write!(f, "the enrolment token in {} can't be read: {error}", path.display())
@@ -63,6 +78,10 @@ pub async fn enrol(
     clock: &Clock,
 ) -> Result<Identity, EnrolError> {
     let key = vault.key()?;
+    let Some(login) = &config.login else {
+        let identity = vault.identity(&key, clock.wall())?;
+        return identity.ok_or_else(|| EnrolError::NoLogin(config.data.clone()));
+    };
     let token = token(config)?;
     match vault.identity(&key, clock.wall()) {
         Ok(Some(identity)) => return Ok(identity),
@@ -82,20 +101,20 @@ pub async fn enrol(
     };
     let mut wait = FIRST_RETRY;
     loop {
-        let asked: Result<Enrolment, _> = client.post(&config.login, "/enrol", &request).await;
+        let asked: Result<Enrolment, _> = client.post(login, "/enrol", &request).await;
         match asked {
             Ok(enrolment) => return Ok(vault.keep(&key, &enrolment, clock.wall())?),
             Err(error) if error.passing() => {
-                tracing::warn!(login = %config.login, "the login server {error}; trying again");
+                tracing::warn!(%login, "the login server {error}; trying again");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LAST_RETRY);
             }
-            Err(error) => return Err(EnrolError::Login(config.login.clone(), error)),
+            Err(error) => return Err(EnrolError::Login(login.clone(), error)),
         }
     }
 }
 
-/// Asks for the next certificate over the same key.
+/// Asks for the next certificate over the same key; without a login server, looks whether a newer one was put there.
 ///
 /// # Errors
 /// There is none now.
@@ -106,6 +125,12 @@ pub async fn renew(
     clock: &Clock,
     identity: &Identity,
 ) -> Result<Identity, EnrolError> {
+    let Some(login) = &config.login else {
+        let kept = vault.identity(&identity.key, clock.wall())?;
+        return kept
+            .filter(|kept| kept.certificate.not_after() > identity.certificate.not_after())
+            .ok_or_else(|| EnrolError::NoneNewer(config.data.clone()));
+    };
     let (names, quic, timestamp) = (names(config), config.quic_public(), clock.wall());
     let public_key = STANDARD.encode(identity.key.public().to_spki());
     let overlay = identity.anchor.overlay().to_string();
@@ -119,9 +144,9 @@ pub async fn renew(
         signature: STANDARD.encode(identity.key.sign(text.as_bytes()).0),
     };
     let enrolment: Enrolment = client
-        .post(&config.login, "/enrol/renew", &request)
+        .post(login, "/enrol/renew", &request)
         .await
-        .map_err(|error| EnrolError::Login(config.login.clone(), error))?;
+        .map_err(|error| EnrolError::Login(login.clone(), error))?;
     Ok(vault.keep(&identity.key, &enrolment, clock.wall())?)
 }
 

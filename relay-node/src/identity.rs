@@ -101,11 +101,19 @@ impl Vault {
     /// # Errors
     /// The file can't be used.
     pub fn key(&self) -> Result<Key, IdentityError> {
-        if let Some(bytes) = self.read("node.key")? {
-            return Key::read(&bytes).map_err(|_| IdentityError::Broken("node.key"));
+        self.named_key("node.key")
+    }
+
+    /// Reads the key in a file, and makes one the first time.
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub fn named_key(&self, name: &'static str) -> Result<Key, IdentityError> {
+        if let Some(bytes) = self.read(name)? {
+            return Key::read(&bytes).map_err(|_| IdentityError::Broken(name));
         }
         let key = Key::generate();
-        self.write("node.key", key.pkcs8(), 0o600)?;
+        self.write(name, key.pkcs8(), 0o600)?;
         Ok(key)
     }
 

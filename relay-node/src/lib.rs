@@ -3,6 +3,7 @@
 //! One process plays the roles that its configuration file has sections for: super node, login server, bootstrap
 //! server. Nothing here decides anything about a protocol: [`node::start_with`] drives whatever machine it is given.
 
+pub mod ca;
 mod chores;
 pub mod cli;
 pub mod client;

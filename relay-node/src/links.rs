@@ -4,7 +4,7 @@
 //! the id and addresses may change. The side that dialled opens two bidirectional streams; the first byte says what
 //! each is for (1 overlay frames, 2 SIP). On both, every message is preceded by its length in four bytes.
 
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,12 +110,12 @@ struct Shared {
 }
 
 impl Links {
-    /// Opens the socket and begins to accept. Follows `identity` as it is renewed.
+    /// Begins to accept at a socket. Follows `identity` as it is renewed.
     ///
     /// # Errors
-    /// The socket can't be opened, or TLS does not take the identity.
+    /// The socket can't be used, or TLS does not take the identity.
     pub(crate) fn open(
-        listen: SocketAddr,
+        socket: UdpSocket,
         clock: Clock,
         identity: watch::Receiver<Identity>,
         revocations: watch::Receiver<RevocationList>,
@@ -123,8 +123,13 @@ impl Links {
         numbers: Arc<AtomicU64>,
     ) -> Result<Self, LinkError> {
         let config = server_config(&identity.borrow())?;
-        let endpoint = Endpoint::server(config, listen)
-            .map_err(|error| LinkError::Address(format!("UDP {listen}: {error}")))?;
+        let endpoint = Endpoint::new(
+            quinn::EndpointConfig::default(),
+            Some(config),
+            socket,
+            Arc::new(quinn::TokioRuntime),
+        )
+        .map_err(|error| LinkError::Address(error.to_string()))?;
         let shared = Arc::new(Shared {
             clock,
             identity,

@@ -1,11 +1,11 @@
 //! The role super node, put together.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use credential::RevocationList;
+use credential::{NodeId, RevocationList};
 use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -68,11 +68,27 @@ impl std::error::Error for NodeError {}
 pub struct RunningNode {
     /// What is known of it.
     pub status: watch::Receiver<Status>,
+    /// Its id.
+    pub node: NodeId,
+    /// Its configuration, with the addresses that were bound.
+    pub config: SuperNode,
     arrivals: mpsc::Sender<Arrival>,
     driver: JoinHandle<()>,
 }
 
 impl RunningNode {
+    /// The node and its addresses, for whoever started it.
+    #[must_use]
+    pub fn description(&self) -> serde_json::Value {
+        serde_json::json!({
+            "node": self.node.to_string(),
+            "page": self.config.url.as_str(),
+            "ws": self.config.url.websocket(),
+            "quic": self.config.quic_public(),
+            "stun": self.config.stun_public(),
+        })
+    }
+
     /// Leaves the overlay and closes every connection.
     pub async fn leave(self) {
         if self.arrivals.send(Arrival::Leave).await.is_ok() {
@@ -99,7 +115,7 @@ pub async fn start(config: SuperNode) -> Result<RunningNode, NodeError> {
 /// # Errors
 /// What keeps it from starting, in words for its operator.
 pub async fn start_with<M: SuperNodeMachine>(
-    config: SuperNode,
+    mut config: SuperNode,
     make: impl FnOnce(SuperNodeConfig, machine::Instant) -> M,
 ) -> Result<RunningNode, NodeError> {
     let clock = Clock::start();
@@ -114,9 +130,17 @@ pub async fn start_with<M: SuperNodeMachine>(
         .await
         .map_err(|error| NodeError::Listen("the page", config.listen, error))?;
     let stun = config.stun();
-    stun::serve(stun, clock)
+    let stun = stun::serve(stun, clock)
         .await
         .map_err(|error| NodeError::Listen("STUN", stun, error))?;
+    let quic = config.quic();
+    let socket = UdpSocket::bind(quic).map_err(|error| NodeError::Listen("QUIC", quic, error))?;
+    let bound = |local: std::io::Result<SocketAddr>, wanted| local.unwrap_or(wanted);
+    config.settle(
+        bound(listener.local_addr(), config.listen),
+        bound(socket.local_addr(), quic),
+        stun,
+    );
     let client = tls::client(config.trust.as_deref()).map_err(NodeError::Tls)?;
     let client = Client::new(client);
     let vault = Vault::open(&config.data).map_err(NodeError::Identity)?;
@@ -127,7 +151,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     tracing::info!(node = %identity.node, %overlay, domain = identity.domain, "super node");
 
     let list = chores::kept_revocations(&vault, &identity);
-    let seeds = chores::seeds(&vault, &client, &config.bootstrap(), identity.node).await;
+    let seeds = chores::seeds(&vault, &client, &config, identity.node).await;
     let (arrivals, arriving) = mpsc::channel(ARRIVALS);
     let (link_events, linking) = mpsc::channel(LINK_EVENTS);
     let (answers, answered) = mpsc::channel(ANSWERS);
@@ -142,7 +166,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     let numbers = Arc::new(AtomicU64::new(1));
     let (identities, current) = watch::channel(identity.clone());
     let links = Links::open(
-        config.quic(),
+        socket,
         clock,
         current,
         revoked.clone(),
@@ -165,7 +189,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     );
     tokio::spawn(http::serve(listener, tls, Arc::new(site)));
     let chores = Chores {
-        config,
+        config: config.clone(),
         clock,
         client,
         vault,
@@ -175,6 +199,8 @@ pub async fn start_with<M: SuperNodeMachine>(
     chores.start(identities, revoked);
     Ok(RunningNode {
         status: known,
+        node: identity.node,
+        config,
         arrivals,
         driver,
     })
@@ -238,3 +264,6 @@ pub(crate) fn in_words(error: &std::io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! `relay-node run`: the roles of one configuration file in one process.
 
 use std::fmt;
+use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::driver::Status;
 use crate::login::{self, LoginError};
 use crate::node::{self, NodeError};
 
@@ -60,6 +63,9 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         started = starting => started?,
         () = &mut told => return Ok(()),
     };
+    if let Some(node) = &node {
+        tokio::spawn(tell_ready(node.description(), node.status.clone()));
+    }
     told.await;
     if let Some(node) = node {
         node.leave().await;
@@ -68,6 +74,14 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         server.abort();
     }
     Ok(())
+}
+
+/// Prints one line for whoever started the program, once the super node is a member.
+async fn tell_ready(description: serde_json::Value, mut status: watch::Receiver<Status>) {
+    if status.wait_for(|status| status.joined).await.is_ok() {
+        // Nobody may be listening.
+        let _ = writeln!(std::io::stdout(), "ready {description}");
+    }
 }
 
 /// Resolves when the pipe that the parent holds is closed, which happens however the parent ends.

@@ -19,6 +19,8 @@ pub enum ConfigError {
     HalfTls(&'static str),
     /// Both `token` and `token_file`.
     TwoTokens,
+    /// A token without a login server to show it to.
+    TokenForNobody,
     /// A bootstrap server of its own needs an address and the overlay's root.
     BootstrapAlone,
     /// A value of `[login]`.
@@ -55,6 +57,10 @@ impl fmt::Display for ConfigError {
             Self::TwoTokens => {
                 f.write_str("[super_node] has both `token` and `token_file`: keep one of them")
             }
+            Self::TokenForNobody => f.write_str(
+                "[super_node] has an enrolment token but no `login` server to show it to: name the server, or remove the \
+                 token and have the certificate issued by `relay-node ca issue super-node`",
+            ),
             Self::BootstrapAlone => f.write_str(
                 "[bootstrap] without [login] needs its own `listen` address and the overlay's `root` certificate file",
             ),

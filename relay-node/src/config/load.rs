@@ -133,7 +133,7 @@ stun = "0.0.0.0:3478"
         assert_eq!(node.quic_public(), "sn4.example.net:4433");
         assert_eq!(node.stun_public(), "sn4.example.net:3478");
         assert_eq!(node.url.websocket(), "wss://sn4.example.net/p2psip");
-        assert_eq!(node.bootstrap(), vec![node.login.clone()]);
+        assert_eq!(node.bootstrap(), vec![node.login.clone().unwrap()]);
     }
 
     #[test]
@@ -166,6 +166,32 @@ stun = "0.0.0.0:3478"
         assert!(refused.contains("config example"), "{refused}");
         let refused = read("[relay]\n", &[], &[]).unwrap_err();
         assert!(refused.contains("unknown field `relay`"), "{refused}");
+    }
+
+    #[test]
+    fn r092_a_super_node_needs_no_login_server_in_its_file() {
+        let alone: String = TEN_LINES
+            .lines()
+            .filter(|line| !line.starts_with("login") && !line.starts_with("token"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let id = "00112233445566778899aabbccddeeff00112233";
+        let text = format!("{alone}seeds = [\"{id}@sn1.example.net:4433\"]\n");
+        let node = read(&text, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.seeds[0].quic, "sn1.example.net:4433");
+        assert!(node.bootstrap().is_empty());
+        let refused = read(
+            &format!("{alone}seeds = [\"sn1.example.net:4433\"]\n"),
+            &[],
+            &[],
+        );
+        assert!(refused.unwrap_err().contains("id@host:port"));
+        let refused = read(&format!("{alone}token = \"hunter2\"\n"), &[], &[]);
+        assert!(
+            refused
+                .unwrap_err()
+                .contains("no `login` server to show it to")
+        );
     }
 
     #[test]

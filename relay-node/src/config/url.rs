@@ -44,6 +44,16 @@ impl Origin {
         self.port
     }
 
+    /// Puts a port in the place of 0, which stands for one that the system chooses.
+    pub(super) fn settle(&mut self, port: u16) {
+        if self.port == 0 {
+            self.port = port;
+            if let Some(text) = self.text.strip_suffix(":0") {
+                self.text = format!("{text}:{port}");
+            }
+        }
+    }
+
     /// Whether it is HTTPS.
     #[must_use]
     pub fn secure(&self) -> bool {
@@ -95,6 +105,10 @@ impl FromStr for Origin {
             return Err(OriginError::ClearText(text.to_owned()));
         }
         let port = port.unwrap_or(usual);
+        // Chosen by the system when it is bound: of use to networks on one machine alone.
+        if port == 0 && !loopback(host) {
+            return Err(form());
+        }
         let text = if port == usual {
             format!("{scheme}://{host}")
         } else {
@@ -150,7 +164,7 @@ fn split(authority: &str) -> Option<(&str, Option<u16>)> {
         },
     };
     let port = match port.strip_prefix(':') {
-        Some(port) => Some(port.parse().ok().filter(|port| *port != 0)?),
+        Some(port) => Some(port.parse().ok()?),
         None if port.is_empty() => None,
         None => return None,
     };

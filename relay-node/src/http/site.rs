@@ -47,7 +47,7 @@ impl Site {
         let about = serde_json::json!({
             "overlay": identity.anchor.overlay().to_string(),
             "domain": identity.domain,
-            "login": config.login.as_str(),
+            "login": config.login.as_ref().map(crate::config::Origin::as_str),
             "bootstrap": bootstrap,
             "node": identity.node.to_string(),
         });
@@ -115,15 +115,18 @@ impl Service for Site {
 fn security(config: &SuperNode, secure: bool) -> Vec<(header::HeaderName, HeaderValue)> {
     let clear = if secure { "" } else { " ws:" };
     let mut servers: Vec<_> = config.bootstrap();
-    servers.retain(|server| *server != config.login);
-    servers.insert(0, config.login.clone());
-    let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+    if let Some(login) = &config.login {
+        servers.retain(|server| server != login);
+        servers.insert(0, login.clone());
+    }
+    let servers: Vec<_> = servers.iter().map(|server| format!(" {server}")).collect();
+    let login = config.login.as_ref().map(|login| format!(" {login}"));
     let policy = format!(
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{clear} wss: {}; \
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{clear} wss:{}; \
          img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; \
-         form-action 'self' {}; object-src 'none'",
-        servers.join(" "),
-        config.login
+         form-action 'self'{}; object-src 'none'",
+        servers.concat(),
+        login.unwrap_or_default()
     );
     let mut headers = vec![
         (

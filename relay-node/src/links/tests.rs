@@ -23,10 +23,10 @@ impl End {
         let (identity, followed) = watch::channel(identity);
         let (revocations, revoked) = watch::channel(empty);
         let (events, told) = mpsc::channel(16);
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let numbers = Arc::new(AtomicU64::new(1));
         let links =
-            Links::open(listen, Clock::start(), followed, revoked, events, numbers).unwrap();
+            Links::open(socket, Clock::start(), followed, revoked, events, numbers).unwrap();
         Self {
             links,
             events: told,
