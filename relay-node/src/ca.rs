@@ -65,6 +65,7 @@ pub enum Whom {
         /// `alice`, or `sip:alice@example.org` for another domain.
         name: String,
         #[command(flatten)]
+        /// What every certificate needs.
         issue: Issue,
     },
 }

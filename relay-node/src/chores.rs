@@ -32,6 +32,8 @@ const RENEWAL_RETRY: Duration = Duration::from_secs(10 * 60);
 const RENEWAL_CHECK: Duration = Duration::from_secs(60 * 60);
 /// Super nodes remembered for the next start, and most taken from one bootstrap server.
 const REMEMBERED: usize = 64;
+/// The file with the newest revocation list.
+pub(crate) const REVOKED: &str = "revocations.bin";
 
 /// A super node to join by, as kept in `peers.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +157,7 @@ impl Chores {
     async fn keep_revocations(self, mut verified: watch::Receiver<RevocationList>) {
         while verified.changed().await.is_ok() {
             let bytes = verified.borrow_and_update().to_bytes();
-            if let Err(error) = self.vault.write("revocations.bin", &bytes, 0o644) {
+            if let Err(error) = self.vault.write(REVOKED, &bytes, 0o644) {
                 tracing::warn!("revocations not kept: {error}");
             }
         }
@@ -272,19 +274,18 @@ fn named(config: &SuperNode, own: NodeId) -> Vec<(NodeId, String)> {
 }
 
 /// The newest revocation list that was kept, if the authority signed it.
-pub(crate) fn kept_revocations(vault: &Vault, identity: &Identity) -> RevocationList {
+pub(crate) fn kept_revocations(vault: &Vault, anchor: &TrustAnchor) -> RevocationList {
     vault
-        .read("revocations.bin")
+        .read(REVOKED)
         .ok()
         .flatten()
         .and_then(|bytes| RevocationList::read(&bytes))
         .filter(|list| {
-            identity
-                .anchor
+            anchor
                 .admit_revocations(list)
                 .is_ok_and(|check| crypto::verify(&check.key, &check.message, &check.signature))
         })
-        .unwrap_or_else(|| RevocationList::empty(identity.anchor.overlay()))
+        .unwrap_or_else(|| RevocationList::empty(anchor.overlay()))
 }
 
 async fn listed(client: &Client, servers: &[Origin], own: NodeId) -> Vec<(NodeId, String)> {

@@ -13,11 +13,11 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::config::Origin;
+use crate::config::{Origin, Proxy};
+use crate::tunnel;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: usize = 1 << 20;
@@ -26,6 +26,7 @@ const LARGEST: usize = 1 << 20;
 #[derive(Clone)]
 pub struct Client {
     tls: TlsConnector,
+    proxy: Option<Proxy>,
 }
 
 /// Why there is no answer of use.
@@ -74,7 +75,15 @@ impl Client {
     pub fn new(tls: Arc<ClientConfig>) -> Self {
         Self {
             tls: TlsConnector::from(tls),
+            proxy: None,
         }
+    }
+
+    /// Goes through a proxy to whatever is not on this machine.
+    #[must_use]
+    pub fn through(mut self, proxy: Option<Proxy>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Fetches a JSON document.
@@ -134,7 +143,8 @@ impl Client {
     ) -> Result<Bytes, ClientError> {
         let asking = async {
             let host = origin.host().trim_matches(['[', ']']);
-            let tcp = TcpStream::connect((host, origin.port()))
+            let proxy = self.proxy.as_ref().filter(|_| origin.secure());
+            let tcp = tunnel::connect(origin.host(), origin.port(), proxy)
                 .await
                 .map_err(unreachable)?;
             if origin.secure() {

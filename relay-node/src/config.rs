@@ -23,12 +23,16 @@ use serde::Deserialize;
 
 mod fault;
 mod load;
+mod ordinary;
+mod proxy;
 mod secret;
 mod seed;
 mod url;
 
 pub use fault::ConfigError;
 pub use load::{EXAMPLE, load, parse};
+pub use ordinary::{OrdinaryNode, Transport};
+pub use proxy::{NoProxy, Proxy};
 pub use secret::Secret;
 pub use seed::{NoSeed, SeedAddress};
 pub use url::{Origin, OriginError};
@@ -37,6 +41,8 @@ pub use url::{Origin, OriginError};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// A user's node, which every node is at first.
+    pub ordinary_node: Option<OrdinaryNode>,
     /// A super node of an overlay.
     pub super_node: Option<SuperNode>,
     /// The login server of an overlay: certificate authority and accounts.
@@ -70,6 +76,10 @@ pub struct SuperNode {
     /// Super nodes to join by, besides those remembered and those that bootstrap servers name.
     #[serde(default)]
     pub seeds: Vec<SeedAddress>,
+    /// Whether the node answers those who look for super nodes on the local network; yes, if not given, unless its own
+    /// address is of this machine alone.
+    #[serde(default = "yes")]
+    pub multicast: bool,
     /// File with certificates taken back, as `relay-node ca revoke` writes it; read again every minute.
     pub revocations: Option<PathBuf>,
     /// Enrolment token, needed until the node has its certificate.
@@ -217,8 +227,12 @@ impl Config {
     /// # Errors
     /// The first thing that can't work.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if self.super_node.is_none() && self.login.is_none() && self.bootstrap.is_none() {
+        let servers = self.login.is_some() || self.bootstrap.is_some();
+        if self.ordinary_node.is_none() && self.super_node.is_none() && !servers {
             return Err(ConfigError::NoRole);
+        }
+        if let Some(node) = &self.ordinary_node {
+            node.check()?;
         }
         if let Some(node) = &self.super_node {
             tls("super_node", node.listen, &node.certificate, &node.key)?;

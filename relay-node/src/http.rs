@@ -16,6 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::framed;
 
 mod origins;
 mod page;
@@ -43,6 +46,11 @@ pub(crate) trait Service: Send + Sync + 'static {
         request: Request<Incoming>,
         from: SocketAddr,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Serves an ordinary node that wants no HTTP on this connection. Who serves none ends it.
+    fn associate(&self, _: TlsStream<TcpStream>) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Accepts connections until the process ends.
@@ -86,6 +94,9 @@ async fn connection<S: Service>(
         return exchange(stream, from, service).await;
     };
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(framed::ALPN) => {
+            service.associate(stream).await;
+        }
         Ok(Ok(stream)) => exchange(stream, from, service).await,
         Ok(Err(error)) => tracing::debug!(%from, "TLS: {error}"),
         Err(_) => tracing::debug!(%from, "TLS handshake took too long"),

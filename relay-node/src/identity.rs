@@ -67,10 +67,8 @@ impl fmt::Display for IdentityError {
                 "the credential is of overlay {offered}, but this node belongs to overlay {pinned}: name the login server \
                  of {pinned}, or start with an empty data directory to join the other overlay"
             ),
-            Self::Refused(refusal) => write!(f, "the super node certificate is refused: {refusal}"),
-            Self::OtherKey => {
-                f.write_str("the super node certificate is over another key than this node's")
-            }
+            Self::Refused(refusal) => write!(f, "the certificate is refused: {refusal}"),
+            Self::OtherKey => f.write_str("the certificate is over another key than this node's"),
         }
     }
 }
@@ -143,9 +141,7 @@ impl Vault {
     ) -> Result<Identity, IdentityError> {
         let pinned = self.pinned()?;
         let identity = accept(key, enrolment, pinned.as_ref(), wall)?;
-        if pinned.is_none() {
-            self.write("root.der", identity.anchor.certificate().der(), 0o644)?;
-        }
+        self.pin(&identity.anchor)?;
         let text = serde_json::to_vec_pretty(enrolment)
             .map_err(|_| IdentityError::Broken("enrolment.json"))?;
         self.write("enrolment.json", &text, 0o644)?;
@@ -186,7 +182,22 @@ impl Vault {
         writing().map_err(|error| IdentityError::File(path.clone(), error))
     }
 
-    fn pinned(&self) -> Result<Option<TrustAnchor>, IdentityError> {
+    /// Keeps the overlay's root, the first time.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(crate) fn pin(&self, anchor: &TrustAnchor) -> Result<(), IdentityError> {
+        if self.pinned()?.is_none() {
+            self.write("root.der", anchor.certificate().der(), 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// The overlay's root that was kept.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn pinned(&self) -> Result<Option<TrustAnchor>, IdentityError> {
         let Some(root) = self.read("root.der")? else {
             return Ok(None);
         };
@@ -202,34 +213,7 @@ fn accept(
     pinned: Option<&TrustAnchor>,
     wall: u64,
 ) -> Result<Identity, IdentityError> {
-    let root = decode(&enrolment.root, "the overlay's root")?;
-    let offered =
-        TrustAnchor::read(&root).map_err(|_| IdentityError::Broken("the overlay's root"))?;
-    let anchor = match pinned {
-        Some(pinned) if pinned.certificate().der() != root => {
-            return Err(IdentityError::OtherOverlay {
-                pinned: pinned.overlay(),
-                offered: offered.overlay(),
-            });
-        }
-        Some(_) | None => offered,
-    };
-    let certificate = Certificate::read(&decode(&enrolment.certificate, "the certificate")?)
-        .map_err(|_| IdentityError::Broken("the certificate"))?;
-    let revocations = RevocationList::empty(anchor.overlay());
-    let check = match anchor.admit(&certificate, wall, &revocations) {
-        Ok(check) => check,
-        Err(Refusal::Overlay) => {
-            return Err(IdentityError::OtherOverlay {
-                pinned: anchor.overlay(),
-                offered: certificate.overlay(),
-            });
-        }
-        Err(refusal) => return Err(IdentityError::Refused(refusal)),
-    };
-    if !crypto::verify(&check.key, &check.message, &check.signature) {
-        return Err(IdentityError::Refused(Refusal::Signature));
-    }
+    let (anchor, certificate) = admit(&enrolment.root, &enrolment.certificate, pinned, wall)?;
     let node = certificate
         .node()
         .ok_or(IdentityError::Refused(Refusal::Role))?;
@@ -247,6 +231,44 @@ fn accept(
         node,
         domain: enrolment.domain.clone(),
     })
+}
+
+/// Reads and checks a root and a certificate under it, both base64.
+pub(crate) fn admit(
+    root: &str,
+    certificate: &str,
+    pinned: Option<&TrustAnchor>,
+    wall: u64,
+) -> Result<(TrustAnchor, Certificate), IdentityError> {
+    let root = decode(root, "the overlay's root")?;
+    let offered =
+        TrustAnchor::read(&root).map_err(|_| IdentityError::Broken("the overlay's root"))?;
+    let anchor = match pinned {
+        Some(pinned) if pinned.certificate().der() != root => {
+            return Err(IdentityError::OtherOverlay {
+                pinned: pinned.overlay(),
+                offered: offered.overlay(),
+            });
+        }
+        Some(_) | None => offered,
+    };
+    let certificate = Certificate::read(&decode(certificate, "the certificate")?)
+        .map_err(|_| IdentityError::Broken("the certificate"))?;
+    let revocations = RevocationList::empty(anchor.overlay());
+    let check = match anchor.admit(&certificate, wall, &revocations) {
+        Ok(check) => check,
+        Err(Refusal::Overlay) => {
+            return Err(IdentityError::OtherOverlay {
+                pinned: anchor.overlay(),
+                offered: certificate.overlay(),
+            });
+        }
+        Err(refusal) => return Err(IdentityError::Refused(refusal)),
+    };
+    if !crypto::verify(&check.key, &check.message, &check.signature) {
+        return Err(IdentityError::Refused(Refusal::Signature));
+    }
+    Ok((anchor, certificate))
 }
 
 fn decode(text: &str, what: &'static str) -> Result<Vec<u8>, IdentityError> {

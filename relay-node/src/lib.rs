@@ -11,19 +11,24 @@ mod clock;
 pub mod config;
 pub mod crypto;
 pub mod dev;
+mod direct;
 mod driver;
 pub mod enrol;
+mod framed;
 mod http;
 pub mod identity;
 mod links;
 pub mod login;
+mod multicast;
 pub mod node;
+pub mod ordinary;
 mod outlet;
 pub mod run;
 mod stun;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod tunnel;
 
 pub use clock::Clock;
 pub use driver::{Status, SuperNodeMachine};

@@ -3,19 +3,23 @@
 //! A super node is dialled by the name in its certificate, `<node id>.sn`, so that the ordinary verifier of TLS binds
 //! the id and addresses may change. The side that dialled opens two bidirectional streams; the first byte says what
 //! each is for (1 overlay frames, 2 SIP). On both, every message is preceded by its length in four bytes.
+//!
+//! Native ordinary nodes come to the same socket, by a protocol of their own and without a certificate: [`crate::direct`].
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use credential::{Certificate, NodeId, RevocationList};
+use credential::{Certificate, NodeId, RevocationList, TrustAnchor};
 use p2psip::LinkId;
-use quinn::{Connection, Endpoint, TransportConfig, VarInt};
+use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::direct::Door;
+use crate::framed;
 use crate::identity::Identity;
 use crate::outlet::{Drain, Outlet, Stuck, outlet};
 
@@ -32,8 +36,10 @@ const KEEP_ALIVE: Duration = Duration::from_millis(700);
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Connections from which on sources must prove their address first.
 const UNPROVED: usize = 32;
-const MOST: usize = 4_096;
+const MOST: usize = 16_384;
 const QUEUE: usize = 1_024;
+/// The name dialled when any super node will do.
+const ANY: &str = "any.sn";
 
 /// What happens on links.
 #[derive(Debug)]
@@ -107,6 +113,7 @@ struct Shared {
     revocations: watch::Receiver<RevocationList>,
     events: mpsc::Sender<LinkEvent>,
     numbers: Arc<AtomicU64>,
+    door: Door,
 }
 
 impl Links {
@@ -120,7 +127,7 @@ impl Links {
         identity: watch::Receiver<Identity>,
         revocations: watch::Receiver<RevocationList>,
         events: mpsc::Sender<LinkEvent>,
-        numbers: Arc<AtomicU64>,
+        door: Door,
     ) -> Result<Self, LinkError> {
         let config = server_config(&identity.borrow())?;
         let endpoint = Endpoint::new(
@@ -135,7 +142,8 @@ impl Links {
             identity,
             revocations,
             events,
-            numbers,
+            numbers: door.numbers.clone(),
+            door,
         });
         let links = Self { endpoint, shared };
         tokio::spawn(links.clone().accept());
@@ -216,7 +224,7 @@ impl Links {
             tokio::spawn(async move {
                 let from = incoming.remote_address();
                 if let Err(error) = links.accepted(incoming).await {
-                    tracing::info!(%from, "link of a stranger refused: {error}");
+                    tracing::info!(%from, "connection of a stranger refused: {error}");
                 }
                 drop(permit);
             });
@@ -227,6 +235,9 @@ impl Links {
         let connection = timeout(HANDSHAKE, incoming.accept()?)
             .await
             .map_err(|_| quinn::ConnectionError::TimedOut)??;
+        if trust::protocol(&connection).as_deref() == Some(framed::ALPN) {
+            return self.associated(&connection).await;
+        }
         let certificate = match self.other_end(&connection) {
             Ok(certificate) => certificate,
             Err(error) => {
@@ -238,6 +249,18 @@ impl Links {
             .await
             .map_err(|_| LinkError::Streams)??;
         self.run(&connection, certificate, streams).await;
+        Ok(())
+    }
+
+    /// Serves an ordinary node: one stream, opened by it.
+    async fn associated(&self, connection: &Connection) -> Result<(), LinkError> {
+        let (mut send, receive) = timeout(HANDSHAKE, connection.accept_bi())
+            .await
+            .map_err(|_| LinkError::Streams)??;
+        self.shared.door.serve(receive, &mut send).await;
+        // It ends after what was sent: wait until the other end has it.
+        let _ = timeout(Duration::from_secs(1), send.stopped()).await;
+        connection.close(VarInt::from_u32(0), b"");
         Ok(())
     }
 
@@ -281,6 +304,24 @@ impl Links {
             }
         }
     }
+}
+
+/// Reaches a super node as an ordinary node does. It must show that it is a super node of the overlay, whichever.
+pub(crate) async fn associate(
+    endpoint: &Endpoint,
+    remote: SocketAddr,
+    anchor: &TrustAnchor,
+) -> Result<(Connection, SendStream, RecvStream), LinkError> {
+    let mut config = quinn::ClientConfig::new(Arc::new(trust::ordinary(anchor)?));
+    config.transport_config(transport());
+    let connecting = endpoint
+        .connect_with(config, remote, ANY)
+        .map_err(|error| LinkError::Address(error.to_string()))?;
+    let connection = timeout(HANDSHAKE, connecting)
+        .await
+        .map_err(|_| quinn::ConnectionError::TimedOut)??;
+    let (send, receive) = connection.open_bi().await?;
+    Ok((connection, send, receive))
 }
 
 fn server_config(identity: &Identity) -> Result<quinn::ServerConfig, LinkError> {
@@ -328,7 +369,7 @@ async fn run(
     connection.close(VarInt::from_u32(0), b"");
 }
 
-async fn pour(mut send: quinn::SendStream, mut drain: Drain<Vec<u8>>) {
+async fn pour(mut send: SendStream, mut drain: Drain<Vec<u8>>) {
     while let Some(message) = drain.next().await {
         if stream::write(&mut send, &message).await.is_err() {
             return;
@@ -343,7 +384,7 @@ async fn pour(mut send: quinn::SendStream, mut drain: Drain<Vec<u8>>) {
 async fn fetch(
     link: LinkId,
     kind: Kind,
-    mut receive: quinn::RecvStream,
+    mut receive: RecvStream,
     events: &mpsc::Sender<LinkEvent>,
 ) -> Result<(), Broken> {
     while let Some(message) = stream::read(&mut receive).await? {

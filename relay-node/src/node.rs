@@ -16,11 +16,13 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::SuperNode;
 use crate::crypto::{Workers, entropy};
+use crate::direct::Door;
 use crate::driver::{ARRIVALS, Arrival, Driver, Status, SuperNodeMachine};
 use crate::enrol::{self, EnrolError};
 use crate::http::{self, Origins, Site};
 use crate::identity::{Identity, IdentityError, Vault};
 use crate::links::{LinkError, Links};
+use crate::multicast::Offer;
 use crate::stun;
 use crate::tls::{self, TlsError};
 
@@ -74,6 +76,8 @@ pub struct RunningNode {
     pub config: SuperNode,
     arrivals: mpsc::Sender<Arrival>,
     driver: JoinHandle<()>,
+    /// Ends with the node.
+    _offer: Option<Offer>,
 }
 
 impl RunningNode {
@@ -150,7 +154,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     let overlay = identity.anchor.overlay();
     tracing::info!(node = %identity.node, %overlay, domain = identity.domain, "super node");
 
-    let list = chores::kept_revocations(&vault, &identity);
+    let list = chores::kept_revocations(&vault, &identity.anchor);
     let seeds = chores::seeds(&vault, &client, &config, identity.node).await;
     let (arrivals, arriving) = mpsc::channel(ARRIVALS);
     let (link_events, linking) = mpsc::channel(LINK_EVENTS);
@@ -163,7 +167,11 @@ pub async fn start_with<M: SuperNodeMachine>(
         machine_config(&config, &identity, list, seeds, &clock),
         clock.now(),
     );
-    let numbers = Arc::new(AtomicU64::new(1));
+    let door = Door {
+        arrivals: arrivals.clone(),
+        numbers: Arc::new(AtomicU64::new(1)),
+        secure: config.certificate.is_some(),
+    };
     let (identities, current) = watch::channel(identity.clone());
     let links = Links::open(
         socket,
@@ -171,22 +179,14 @@ pub async fn start_with<M: SuperNodeMachine>(
         current,
         revoked.clone(),
         link_events,
-        numbers.clone(),
+        door.clone(),
     )
     .map_err(NodeError::Links)?;
     let driver = Driver::new(machine, clock, links, workers, status, revocations);
     let driver = tokio::spawn(driver.run(arriving, linking, answered));
 
     let origins = follow_members(&config, clock, known.clone());
-    let site = Site::new(
-        &config,
-        &identity,
-        clock,
-        origins,
-        known.clone(),
-        arrivals.clone(),
-        numbers,
-    );
+    let site = Site::new(&config, &identity, clock, origins, known.clone(), door);
     tokio::spawn(http::serve(listener, tls, Arc::new(site)));
     let chores = Chores {
         config: config.clone(),
@@ -200,10 +200,22 @@ pub async fn start_with<M: SuperNodeMachine>(
     Ok(RunningNode {
         status: known,
         node: identity.node,
+        _offer: offer(&config, &identity),
         config,
         arrivals,
         driver,
     })
+}
+
+/// Answers on the local network, if that is of use to anybody.
+fn offer(config: &SuperNode, identity: &Identity) -> Option<Offer> {
+    if !config.multicast || config.url.is_loopback() {
+        return None;
+    }
+    let (ws, quic) = (config.url.websocket(), config.quic_public());
+    Offer::start(identity.anchor.overlay(), identity.node, &ws, &quic)
+        .inspect_err(|error| tracing::info!("no answers on the local network: {error}"))
+        .ok()
 }
 
 fn machine_config(

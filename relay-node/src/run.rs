@@ -10,12 +10,15 @@ use crate::config::Config;
 use crate::driver::Status;
 use crate::login::{self, LoginError};
 use crate::node::{self, NodeError};
+use crate::ordinary::{self, OrdinaryError};
 
 /// Why a process does not start.
 #[derive(Debug)]
 pub enum RunError {
     /// The role super node does not.
     Node(NodeError),
+    /// The role ordinary node does not.
+    Ordinary(OrdinaryError),
     /// The role login server or bootstrap server does not.
     Login(LoginError),
     /// Signals can't be waited for.
@@ -26,6 +29,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node(error) => error.fmt(f),
+            Self::Ordinary(error) => error.fmt(f),
             Self::Login(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "signals: {error}"),
         }
@@ -49,7 +53,11 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
             Some(config) => Some(node::start(config).await.map_err(RunError::Node)?),
             None => None,
         };
-        Ok((servers, node))
+        let ordinary = match config.ordinary_node {
+            Some(config) => Some(ordinary::start(config).await.map_err(RunError::Ordinary)?),
+            None => None,
+        };
+        Ok((servers, node, ordinary))
     };
     let told = async {
         tokio::select! {
@@ -59,7 +67,7 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         }
     };
     tokio::pin!(told);
-    let (servers, node) = tokio::select! {
+    let (servers, node, ordinary) = tokio::select! {
         started = starting => started?,
         () = &mut told => return Ok(()),
     };
@@ -67,6 +75,9 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         tokio::spawn(tell_ready(node.description(), node.status.clone()));
     }
     told.await;
+    if let Some(ordinary) = ordinary {
+        ordinary.leave().await;
+    }
     if let Some(node) = node {
         node.leave().await;
     }

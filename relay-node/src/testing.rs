@@ -1,6 +1,7 @@
 //! What the tests of this crate share: an overlay with a real login server, and identities in it.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -13,11 +14,15 @@ use login_server::wire::{Credential, EnrolRequest, Enrolment, GuestRequest};
 use login_server::{Lifetimes, Limits, LoginConfig, LoginServer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
+use crate::ca::{self, Action, CaError, Issue, Whom};
 use crate::clock::Clock;
+use crate::config::{self, SuperNode};
 use crate::crypto::Key;
 use crate::identity::{Identity, Vault};
 use crate::login::server_clock;
+use crate::node::{self, RunningNode};
 
 pub(crate) struct Overlay {
     pub(crate) server: LoginServer,
@@ -102,4 +107,118 @@ impl Overlay {
         );
         serde_json::from_slice(&body).unwrap()
     }
+}
+
+/// An overlay without any server: its authority in one directory, its nodes in others, all in this process.
+pub(crate) struct Offline {
+    pub(crate) directory: tempfile::TempDir,
+}
+
+/// Joining a ring takes seconds; a busy machine gets much more.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+impl Offline {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let made = Self { directory };
+        let domain = "example.org".to_owned();
+        let ca = made.ca();
+        made.act(Action::New { ca, domain }).unwrap();
+        made
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.path("ca")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn act(&self, action: Action) -> Result<String, CaError> {
+        ca::act(&action, &Clock::start())
+    }
+
+    fn issue(&self, out: PathBuf, days: u32) -> Issue {
+        Issue {
+            ca: self.ca(),
+            out,
+            public_key: None,
+            days,
+        }
+    }
+
+    /// Has a super node's certificate issued into a directory.
+    pub(crate) fn issue_super_node(&self, out: PathBuf, days: u32) -> Result<String, CaError> {
+        let whom = Whom::SuperNode(self.issue(out, days));
+        self.act(Action::Issue { whom })
+    }
+
+    /// Has a user's certificate issued, and says where it is.
+    pub(crate) fn user(&self, name: &str) -> PathBuf {
+        let data = self.path(name);
+        let issue = self.issue(data.clone(), 30);
+        let name = name.to_owned();
+        let whom = Whom::User { name, issue };
+        self.act(Action::Issue { whom }).unwrap();
+        data
+    }
+
+    /// Starts a super node that is told of these others, and of no server.
+    pub(crate) async fn super_node(&self, name: &str, others: &[&RunningNode]) -> RunningNode {
+        let data = self.path(name);
+        self.issue_super_node(data.clone(), 30).unwrap();
+        let seed = |node: &&RunningNode| format!("{}@{}", node.node, node.config.quic_public());
+        let seeds: Vec<_> = others.iter().map(seed).collect();
+        let more = format!("url = \"http://127.0.0.1:0\"\nseeds = {seeds:?}\n");
+        node::start(super_node_config(&data, &more)).await.unwrap()
+    }
+
+    /// Starts a super node that speaks TLS as `localhost`.
+    pub(crate) async fn secure_super_node(
+        &self,
+        name: &str,
+        others: &[&RunningNode],
+    ) -> RunningNode {
+        let data = self.path(name);
+        self.issue_super_node(data.clone(), 30).unwrap();
+        let (certificate, key) = self.tls();
+        let seed =
+            |node: &&RunningNode| format!("{}@127.0.0.1:{}", node.node, node.config.quic().port());
+        let seeds: Vec<_> = others.iter().map(seed).collect();
+        let more = format!(
+            "url = \"https://localhost:0\"\nseeds = {seeds:?}\ncertificate = {certificate:?}\nkey = {key:?}\n"
+        );
+        node::start(super_node_config(&data, &more)).await.unwrap()
+    }
+
+    /// A TLS certificate for `localhost`, which is its own authority.
+    pub(crate) fn tls(&self) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (self.path("tls.pem"), self.path("tls.key"));
+        if !certificate.exists() {
+            let pair = rcgen::KeyPair::generate().unwrap();
+            let names = vec!["localhost".to_owned()];
+            let params = rcgen::CertificateParams::new(names).unwrap();
+            std::fs::write(&key, pair.serialize_pem()).unwrap();
+            std::fs::write(&certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
+        }
+        (certificate, key)
+    }
+}
+
+/// The configuration of a super node at ports of the system's choice.
+pub(crate) fn super_node_config(data: &Path, more: &str) -> SuperNode {
+    let text = format!(
+        "[super_node]\ndata = {data:?}\nlisten = \"127.0.0.1:0\"\nstun = \"127.0.0.1:0\"\n{more}"
+    );
+    let config = config::parse(Path::new("node.toml"), &text, [], &[]).unwrap();
+    config.super_node.unwrap()
+}
+
+/// Waits until a super node is a member of a ring of this size.
+pub(crate) async fn sees(node: &mut RunningNode, members: usize) {
+    let seen = node
+        .status
+        .wait_for(|status| status.joined && status.members.len() == members);
+    timeout(PATIENCE, seen).await.unwrap().unwrap();
 }

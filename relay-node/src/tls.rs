@@ -10,6 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
+use crate::framed;
+
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -51,7 +53,7 @@ pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
         .with_no_client_auth()
         .with_single_cert(chain, secret)
         .map_err(|error| TlsError::Pair(certificate.into(), error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), framed::ALPN.to_vec()];
     Ok(Arc::new(config))
 }
 

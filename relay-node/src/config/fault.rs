@@ -21,6 +21,10 @@ pub enum ConfigError {
     TwoTokens,
     /// A token without a login server to show it to.
     TokenForNobody,
+    /// An ordinary node that may use no transport.
+    NoTransport,
+    /// An ordinary node that may look for super nodes nowhere.
+    NoSource,
     /// A bootstrap server of its own needs an address and the overlay's root.
     BootstrapAlone,
     /// A value of `[login]`.
@@ -43,7 +47,7 @@ impl fmt::Display for ConfigError {
                 message.trim_end()
             ),
             Self::NoRole => f.write_str(
-                "no role: the file needs at least one of the sections [super_node], [login], [bootstrap]",
+                "no role: the file needs at least one of the sections [ordinary_node], [super_node], [login], [bootstrap]",
             ),
             Self::ClearText(role, listen) => write!(
                 f,
@@ -60,6 +64,14 @@ impl fmt::Display for ConfigError {
             Self::TokenForNobody => f.write_str(
                 "[super_node] has an enrolment token but no `login` server to show it to: name the server, or remove the \
                  token and have the certificate issued by `relay-node ca issue super-node`",
+            ),
+            Self::NoTransport => f.write_str(
+                "[ordinary_node] has no way to reach super nodes: `transports` is empty, or names only \"quic\", which can't \
+                 pass a `proxy`",
+            ),
+            Self::NoSource => f.write_str(
+                "[ordinary_node] has nowhere to look for super nodes: name `seeds`, a `bootstrap` or a `login` server, or \
+                 leave `multicast` on",
             ),
             Self::BootstrapAlone => f.write_str(
                 "[bootstrap] without [login] needs its own `listen` address and the overlay's `root` certificate file",

@@ -7,7 +7,8 @@ use super::{Config, ConfigError};
 /// A file with every key, each with its meaning.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("PARTYLINE_ORDINARY_NODE_", "ordinary_node"),
     ("PARTYLINE_SUPER_NODE_", "super_node"),
     ("PARTYLINE_LOGIN_", "login"),
     ("PARTYLINE_BOOTSTRAP_", "bootstrap"),
@@ -106,6 +107,7 @@ fn insert(table: &mut Table, section: &str, key: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Transport;
 
     const TEN_LINES: &str = r#"[super_node]
 data = "/var/lib/partyline"
@@ -195,6 +197,22 @@ stun = "0.0.0.0:3478"
     }
 
     #[test]
+    fn r083_r097_an_ordinary_node_needs_little_and_takes_the_transports_in_order() {
+        let text = "[ordinary_node]\ndata = \"/var/lib/partyline\"\n";
+        let node = read(text, &[], &[]).unwrap().ordinary_node.unwrap();
+        assert_eq!(node.transports(), Transport::all());
+        let proxy = format!("{text}proxy = \"http://proxy.example.net:3128\"\n");
+        let node = read(&proxy, &[], &[]).unwrap().ordinary_node.unwrap();
+        assert_eq!(node.transports(), [Transport::Tls, Transport::WebSocket]);
+        let refused = read(&format!("{proxy}transports = [\"quic\"]\n"), &[], &[]);
+        assert!(refused.unwrap_err().contains("no way to reach super nodes"));
+        let refused = read(&format!("{text}multicast = false\n"), &[], &[]);
+        assert!(refused.unwrap_err().contains("nowhere to look"));
+        let refused = read(&format!("{text}transports = [\"smoke\"]\n"), &[], &[]);
+        assert!(refused.unwrap_err().contains("unknown variant `smoke`"));
+    }
+
+    #[test]
     fn environment_overrides_the_file_and_flags_override_both() {
         let variable = ("PARTYLINE_SUPER_NODE_LISTEN", "127.0.0.1:1");
         let node = read(TEN_LINES, &[variable, ("HOME", "/root")], &[]).unwrap();
@@ -254,7 +272,7 @@ stun = "0.0.0.0:3478"
         let config = read(&uncommented, &[], &[]);
         assert!(config.is_ok(), "{}", config.unwrap_err());
         assert!(read(EXAMPLE, &[], &[]).is_ok());
-        for source in [include_str!("../config.rs")] {
+        for source in [include_str!("../config.rs"), include_str!("ordinary.rs")] {
             let keys = source.lines().filter_map(|line| {
                 let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
                 (!name.starts_with("fn ")).then_some(name)

@@ -54,6 +54,12 @@ impl Origin {
         }
     }
 
+    /// Whether it is an address of this machine alone.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        loopback(&self.host)
+    }
+
     /// Whether it is HTTPS.
     #[must_use]
     pub fn secure(&self) -> bool {

@@ -1,18 +1,19 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 
 use super::page::{Page, plain};
 use super::{Body, Origins, Service, websocket};
 use crate::clock::Clock;
 use crate::config::SuperNode;
-use crate::driver::{Arrival, Status};
+use crate::direct::Door;
+use crate::driver::Status;
 use crate::identity::Identity;
 
 const IDLE: Duration = Duration::from_secs(25);
@@ -20,10 +21,8 @@ const IDLE: Duration = Duration::from_secs(25);
 /// What a super node serves over HTTP: the page, the WebSocket, and a few words about itself.
 pub(crate) struct Site {
     pub(super) clock: Clock,
-    pub(super) secure: bool,
+    pub(super) door: Door,
     pub(super) origins: watch::Receiver<Origins>,
-    pub(super) arrivals: mpsc::Sender<Arrival>,
-    pub(super) numbers: Arc<AtomicU64>,
     /// Somebody who is silent for this long gets a ping, and after as long again the end.
     pub(super) idle: Duration,
     page: Page,
@@ -39,8 +38,7 @@ impl Site {
         clock: Clock,
         origins: watch::Receiver<Origins>,
         status: watch::Receiver<Status>,
-        arrivals: mpsc::Sender<Arrival>,
-        numbers: Arc<AtomicU64>,
+        door: Door,
     ) -> Self {
         let secure = config.certificate.is_some();
         let bootstrap: Vec<_> = config.bootstrap().iter().map(ToString::to_string).collect();
@@ -53,10 +51,8 @@ impl Site {
         });
         Self {
             clock,
-            secure,
+            door,
             origins,
-            arrivals,
-            numbers,
             idle: IDLE,
             page: Page::new(config.page.clone()),
             status,
@@ -108,6 +104,11 @@ impl Service for Site {
             response.headers_mut().insert(name, value.clone());
         }
         response
+    }
+
+    async fn associate(&self, stream: TlsStream<TcpStream>) {
+        let (receive, send) = tokio::io::split(stream);
+        self.door.serve(receive, send).await;
     }
 }
 

@@ -12,6 +12,7 @@ use super::*;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Origin, SuperNode};
+use crate::direct::Door;
 use crate::driver::{Arrival, Status};
 use crate::outlet::Outlet;
 use crate::testing::Overlay;
@@ -72,16 +73,12 @@ impl Stage {
         let (origins, followed) = watch::channel(origins);
         let (status, known) = watch::channel(Status::default());
         let (arrivals, arriving) = mpsc::channel(64);
-        let numbers = Arc::new(AtomicU64::new(1));
-        let mut site = Site::new(
-            &config,
-            &identity,
-            Clock::start(),
-            followed,
-            known,
+        let door = Door {
             arrivals,
-            numbers,
-        );
+            numbers: Arc::new(AtomicU64::new(1)),
+            secure,
+        };
+        let mut site = Site::new(&config, &identity, Clock::start(), followed, known, door);
         site.idle = IDLE;
         tokio::spawn(serve(listener, tls, Arc::new(site)));
         Self {

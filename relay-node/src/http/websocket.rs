@@ -59,8 +59,8 @@ pub(super) fn upgrade(
             return response;
         }
     };
-    let link = LinkId(site.numbers.fetch_add(1, Ordering::Relaxed));
-    let (arrivals, secure, idle) = (site.arrivals.clone(), site.secure, site.idle);
+    let link = LinkId(site.door.numbers.fetch_add(1, Ordering::Relaxed));
+    let (arrivals, secure, idle) = (site.door.arrivals.clone(), site.door.secure, site.idle);
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrading.await {

@@ -24,9 +24,12 @@ impl End {
         let (revocations, revoked) = watch::channel(empty);
         let (events, told) = mpsc::channel(16);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let numbers = Arc::new(AtomicU64::new(1));
-        let links =
-            Links::open(socket, Clock::start(), followed, revoked, events, numbers).unwrap();
+        let door = Door {
+            arrivals: mpsc::channel(1).0,
+            numbers: Arc::new(AtomicU64::new(1)),
+            secure: true,
+        };
+        let links = Links::open(socket, Clock::start(), followed, revoked, events, door).unwrap();
         Self {
             links,
             events: told,

@@ -1,17 +1,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use credential::{Certificate, NodeId, Refusal, RevocationList};
+use credential::{Certificate, NodeId, Refusal, RevocationList, TrustAnchor};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::framed;
 use crate::identity::Identity;
 use crate::tls::provider;
 
-const ALPN: &[u8] = b"partyline-sn/1";
+pub(super) const ALPN: &[u8] = b"partyline-sn/1";
 
 /// Why a link to another super node isn't one.
 #[derive(Debug)]
@@ -54,26 +56,30 @@ impl From<quinn::ConnectionError> for LinkError {
     }
 }
 
-/// The accepting side: the other end must show a certificate of the same overlay that is good for TLS clients.
+/// The accepting side: another super node must show a certificate of the same overlay that is good for TLS clients; an
+/// ordinary node, which names its own protocol, shows none and proves itself later.
 pub(super) fn server(identity: &Identity) -> Result<QuicServerConfig, LinkError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(identity)?, provider())
-        .build()
-        .map_err(tls)?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots(&identity.anchor)?, provider())
+            .allow_unauthenticated()
+            .build()
+            .map_err(tls)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain(identity), key(identity).into())
         .map_err(tls)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![ALPN.to_vec(), framed::ALPN.to_vec()];
     QuicServerConfig::try_from(config).map_err(tls)
 }
 
 /// The dialling side: the other end must show a certificate of the same overlay over the name dialled.
 pub(super) fn client(identity: &Identity) -> Result<QuicClientConfig, LinkError> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots(identity)?, provider())
-        .build()
-        .map_err(tls)?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(roots(&identity.anchor)?, provider())
+            .build()
+            .map_err(tls)?;
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
@@ -84,6 +90,72 @@ pub(super) fn client(identity: &Identity) -> Result<QuicClientConfig, LinkError>
     // A link is set up once and stays; tickets would outlive a revocation.
     config.resumption = rustls::client::Resumption::disabled();
     QuicClientConfig::try_from(config).map_err(tls)
+}
+
+/// The side of an ordinary node: the other end must show that it is a super node of the overlay. Which one, and that it
+/// answers for the host that was dialled, it proves in the association's own handshake.
+pub(super) fn ordinary(anchor: &TrustAnchor) -> Result<QuicClientConfig, LinkError> {
+    let roots = roots(anchor)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+        .build()
+        .map_err(tls)?;
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnySuperNode(verifier)))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![framed::ALPN.to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    QuicClientConfig::try_from(config).map_err(tls)
+}
+
+/// The usual verifier, but for the name: that of the certificate itself, which must be a super node's.
+#[derive(Debug)]
+struct AnySuperNode(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnySuperNode {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let unfit = rustls::CertificateError::ApplicationVerificationFailure;
+        let name = Certificate::read(end_entity)
+            .ok()
+            .and_then(|certificate| certificate.node())
+            .and_then(|node| ServerName::try_from(node.host()).ok())
+            .ok_or(rustls::Error::InvalidCertificate(unfit))?;
+        self.0
+            .verify_server_cert(end_entity, intermediates, &name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Says which super node TLS has verified at the other end. `wall` is the date in milliseconds since 1970.
@@ -109,9 +181,18 @@ pub(super) fn other_end(
     Ok(certificate)
 }
 
-fn roots(identity: &Identity) -> Result<Arc<RootCertStore>, LinkError> {
+/// Says which protocol the other end of a connection named.
+pub(super) fn protocol(connection: &quinn::Connection) -> Option<Vec<u8>> {
+    connection
+        .handshake_data()?
+        .downcast::<quinn::crypto::rustls::HandshakeData>()
+        .ok()?
+        .protocol
+}
+
+fn roots(anchor: &TrustAnchor) -> Result<Arc<RootCertStore>, LinkError> {
     let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from(identity.anchor.certificate().der().to_vec());
+    let root = CertificateDer::from(anchor.certificate().der().to_vec());
     roots.add(root).map_err(tls)?;
     Ok(Arc::new(roots))
 }
