@@ -13,7 +13,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::{Certificate, Check, Refusal, RevocationList, Signature, TrustAnchor};
+use credential::{Certificate, Check, Instance, Refusal, RevocationList, Signature, TrustAnchor};
 
 use crate::base64;
 use crate::message::{Message, Name};
@@ -87,6 +87,16 @@ pub(crate) struct Presented {
     pub(crate) claims: Claims,
     signed: String,
     signature: Signature,
+}
+
+/// What [`check`] found, to be believed once the two signatures hold.
+#[derive(Debug)]
+pub(crate) struct Vouched {
+    pub(crate) claims: Claims,
+    /// The device that signed.
+    pub(crate) instance: Instance,
+    /// What must not be seen twice.
+    pub(crate) signed: String,
 }
 
 /// The name of a token: the Call-ID it serves for, and a number that makes it unique.
@@ -223,60 +233,49 @@ fn clean(name: &str) -> String {
     String::from(text.trim())
 }
 
-impl Presented {
-    /// Reads the Identity of a request and makes every check but the two signatures: caller, callee, request, keys,
-    /// date, certificate. `wall` is in milliseconds.
-    pub(crate) fn check(
-        request: &Message,
-        description: &Description<'_>,
-        anchor: &TrustAnchor,
-        revocations: &RevocationList,
-        wall: u64,
-    ) -> Result<(Self, [Check; 2]), IdentityError> {
-        let presented = read(
-            request
-                .field(Name::Identity)
-                .ok_or(IdentityError::Missing)?,
-        )?;
-        let claims = &presented.claims;
-        if (wall / 1000).abs_diff(claims.iat) > FRESH {
-            return Err(IdentityError::Stale);
-        }
-        let names = |address: Option<crate::header::Address<'_>>, claim: &str| {
-            let uri = address.and_then(|address| Uri::read(address.uri).ok());
-            uri.is_some_and(|uri| uri.address_of_record() == claim)
-        };
-        let call = claims.request.rsplit_once('/').map(|(call, _)| call);
-        let same = names(request.from(), &claims.orig)
-            && names(request.to(), &claims.dest)
-            && call == Some(request.call_id())
-            && !claims.fingerprints.is_empty()
-            && description.fingerprints() == claims.fingerprints
-            && description.check(&claims.fingerprints).is_ok();
-        if !same {
-            return Err(IdentityError::Mismatch);
-        }
-        if presented
-            .certificate
-            .user()
-            .is_none_or(|(uri, _)| uri != claims.orig)
-        {
-            return Err(IdentityError::Mismatch);
-        }
-        let issued = anchor.admit(&presented.certificate, wall, revocations);
-        let issued = issued.map_err(IdentityError::Credential)?;
-        let signed = Check {
-            key: presented.certificate.public_key(),
-            message: presented.signed.as_bytes().to_vec(),
-            signature: presented.signature,
-        };
-        Ok((presented, [issued, signed]))
+/// Reads the Identity of a request and makes every check but the two signatures, that of the certificate's issuer and the
+/// caller's own: caller, callee, request, keys, date, certificate. `wall` is in milliseconds.
+pub(crate) fn check(
+    request: &Message,
+    description: &Description<'_>,
+    anchor: &TrustAnchor,
+    revocations: &RevocationList,
+    wall: u64,
+) -> Result<(Vouched, [Check; 2]), IdentityError> {
+    let value = request.field(Name::Identity);
+    let presented = read(value.ok_or(IdentityError::Missing)?)?;
+    let (certificate, claims) = (presented.certificate, presented.claims);
+    if (wall / 1000).abs_diff(claims.iat) > FRESH {
+        return Err(IdentityError::Stale);
     }
-
-    /// What must not be seen twice.
-    pub(crate) fn signed(&self) -> &str {
-        &self.signed
-    }
+    let names = |address: Option<crate::header::Address<'_>>, claim: &str| {
+        let uri = address.and_then(|address| Uri::read(address.uri).ok());
+        uri.is_some_and(|uri| uri.address_of_record() == claim)
+    };
+    let call = claims.request.rsplit_once('/').map(|(call, _)| call);
+    let same = names(request.from(), &claims.orig)
+        && names(request.to(), &claims.dest)
+        && call == Some(request.call_id())
+        && !claims.fingerprints.is_empty()
+        && description.fingerprints() == claims.fingerprints
+        && description.check(&claims.fingerprints).is_ok();
+    let user = certificate.user().filter(|(uri, _)| *uri == claims.orig);
+    let Some((_, instance)) = user.filter(|_| same) else {
+        return Err(IdentityError::Mismatch);
+    };
+    let issued = anchor.admit(&certificate, wall, revocations);
+    let issued = issued.map_err(IdentityError::Credential)?;
+    let signed = Check {
+        key: certificate.public_key(),
+        message: presented.signed.as_bytes().to_vec(),
+        signature: presented.signature,
+    };
+    let vouched = Vouched {
+        claims,
+        instance,
+        signed: presented.signed,
+    };
+    Ok((vouched, [issued, signed]))
 }
 
 #[cfg(test)]

@@ -8,18 +8,20 @@ use super::call::{Call, Phase, RING_LIMIT};
 use super::line::Line;
 use super::reply::Reply;
 use super::{Caller, EndReason, Event, Misbehaviour, Output};
-use crate::identity::{self, Claims, IdentityError, Presented};
+use crate::identity::{self, Claims, IdentityError, Vouched};
 use crate::message::Message;
 use crate::sdp::Description;
 
 /// What is checked of an INVITE's Identity.
 #[derive(Debug)]
 pub(super) struct Verification {
-    presented: Presented,
-    /// The signatures that are still to be checked: that of his certificate, and his own.
-    issuer: Option<Job>,
-    own: Option<Job>,
+    vouched: Vouched,
+    /// The signatures that are being checked: that of his certificate, and his own.
+    jobs: [Job; 2],
 }
+
+/// A signature that was checked: no job has this number.
+const DONE: Job = Job(0);
 
 impl Call {
     /// Has the Identity of an offer signed. False if the offer can't be: a section has no fingerprint.
@@ -72,18 +74,14 @@ impl Call {
         line: &mut Line,
     ) -> Result<(), IdentityError> {
         let wall = line.wall.at(line.now);
-        let (presented, [issuer, own]) =
-            Presented::check(request, offer, &line.anchor, &line.revocations, wall)?;
-        if presented.claims.orig != self.peer || presented.claims.dest != line.own {
+        let (vouched, checks) =
+            identity::check(request, offer, &line.anchor, &line.revocations, wall)?;
+        if vouched.claims.orig != self.peer || vouched.claims.dest != line.own {
             return Err(IdentityError::Mismatch);
         }
         let jobs = [line.job(), line.job()];
-        self.verification = Some(Verification {
-            presented,
-            issuer: Some(jobs[0]),
-            own: Some(jobs[1]),
-        });
-        for (check, job) in [issuer, own].into_iter().zip(jobs) {
+        self.verification = Some(Verification { vouched, jobs });
+        for (check, job) in checks.into_iter().zip(jobs) {
             line.outbox.push(Output::Verify(check.with(job)));
         }
         Ok(())
@@ -91,26 +89,27 @@ impl Call {
 
     /// A signature was checked; nothing is done if it is none of those awaited.
     pub(super) fn verified(&mut self, verified: &Verified, line: &mut Line) {
-        let Some(verification) = &mut self.verification else {
+        let Some(Verification { jobs, .. }) = &mut self.verification else {
             return;
         };
-        let awaited = |job: &mut Job| *job == verified.job;
-        let issuer = verification.issuer.take_if(awaited).is_some();
-        let own = verification.own.take_if(awaited).is_some();
-        if !verified.valid && (issuer || own) {
+        let Some(place) = jobs.iter().position(|job| *job == verified.job) else {
+            return;
+        };
+        if !verified.valid {
             self.verification = None;
-            let error = if issuer {
-                IdentityError::Credential(credential::Refusal::Signature)
-            } else {
-                IdentityError::Invalid
-            };
-            self.unproved(error, line);
-        } else if verification.issuer.is_none()
-            && verification.own.is_none()
-            && let Some(Verification { presented, .. }) = self.verification.take()
+            let errors = [
+                IdentityError::Credential(credential::Refusal::Signature),
+                IdentityError::Invalid,
+            ];
+            self.unproved(errors[place], line);
+            return;
+        }
+        jobs[place] = DONE;
+        if *jobs == [DONE; 2]
+            && let Some(Verification { vouched, .. }) = self.verification.take()
         {
-            if line.replays.admit(presented.signed(), line.now) {
-                self.proved(presented, line);
+            if line.replays.admit(&vouched.signed, line.now) {
+                self.proved(vouched, line);
             } else {
                 self.unproved(IdentityError::Replayed, line);
             }
@@ -134,21 +133,19 @@ impl Call {
     }
 
     /// An INVITE is proved: now, and not before, the user hears of it.
-    fn proved(&mut self, presented: Presented, line: &mut Line) {
+    fn proved(&mut self, vouched: Vouched, line: &mut Line) {
         let (Some(at), Some(invitation)) = (self.current, &mut self.invitation) else {
             return;
         };
         let (call, dialog) = (self.id, &mut self.dialogs[at]);
         let offer: String = core::mem::take(&mut invitation.offer);
-        dialog.fingerprints = presented.claims.fingerprints;
+        let (claims, instance) = (vouched.claims, vouched.instance);
+        dialog.fingerprints = claims.fingerprints;
         if self.phase != Phase::Verifying {
             line.tell(Event::Offered { call, offer });
             self.deliver_candidates(line);
             return;
         }
-        let Some((_, instance)) = presented.certificate.user() else {
-            return;
-        };
         // Requests in the dialog go to the device that signed, whatever the Contact says.
         if dialog.instance.is_some_and(|claimed| claimed != instance) {
             self.unproved(IdentityError::Mismatch, line);
@@ -158,8 +155,8 @@ impl Call {
         self.phase = Phase::Alerting;
         self.deadline = line.now + RING_LIMIT;
         let caller = Caller {
-            uri: presented.claims.orig,
-            name: presented.claims.name,
+            uri: claims.orig,
+            name: claims.name,
             instance,
         };
         line.tell(Event::Incoming {
