@@ -9,6 +9,7 @@
 //! ```
 
 pub(crate) mod module;
+mod order;
 
 use crate::{shell, workspace};
 use anyhow::{Context, Result};

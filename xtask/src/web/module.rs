@@ -1,5 +1,6 @@
 //! The browser node as a WebAssembly module with its JavaScript.
 
+use super::order;
 use crate::{shell, workspace};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -68,6 +69,11 @@ pub(crate) fn bind(module: &Path, directory: &Path, purpose: Purpose) -> Result<
         .out_name("wasm_peer")
         .generate(directory)
         .context("wasm-bindgen")?;
+    if purpose == Purpose::Serving {
+        let bound = directory.join("wasm_peer_bg.wasm");
+        let ordered = order::by_likeness(&fs::read(&bound)?)?;
+        fs::write(&bound, ordered).context("cannot write the module")?;
+    }
     let glue = directory.join("wasm_peer.js");
     let script = fs::read_to_string(&glue)?;
     fs::write(&glue, undocumented(&script)).context("cannot write the glue")
