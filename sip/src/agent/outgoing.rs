@@ -77,9 +77,11 @@ impl Call {
         };
         self.relocate(
             |call, exchange| {
-                routes_of(match exchange.purpose {
-                    Purpose::Invite => Some(call.legs[exchange.at].target.instance),
-                    _ => call.dialogs[exchange.at].instance,
+                let outside = exchange.purpose == Purpose::Invite;
+                routes_of(if outside {
+                    Some(call.legs[exchange.at].target.instance)
+                } else {
+                    call.dialogs[exchange.at].instance
                 })
             },
             line,

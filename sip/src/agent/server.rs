@@ -259,7 +259,10 @@ impl UserAgent {
                 Method::Invite => self.receive_invite(flow, message, broken),
                 Method::Options => Some(capabilities()),
                 Method::Register | Method::Other => Some(Reply::with(405, DESCRIPTION)),
-                _ => Some(Reply::new(481)),
+                Method::Bye | Method::Prack | Method::Info | Method::Update => {
+                    Some(Reply::new(481))
+                }
+                Method::Ack | Method::Cancel => None,
             };
         }
         let Some((call, at)) = find_dialog(&mut self.calls, message) else {
