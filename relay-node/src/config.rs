@@ -100,6 +100,9 @@ pub struct SuperNode {
     /// Origins, besides those of the overlay's super nodes, whose pages may connect.
     #[serde(default)]
     pub origins: Vec<Origin>,
+    /// MiB that the node reserves for its share of the users' records; 256, if not given.
+    #[serde(default = "storage")]
+    pub storage: usize,
     /// Directory of page files to serve in place of the built-in page.
     pub page: Option<PathBuf>,
 }
@@ -236,6 +239,9 @@ impl Config {
         }
         if let Some(node) = &self.super_node {
             tls("super_node", node.listen, &node.certificate, &node.key)?;
+            if !(1..=1 << 16).contains(&node.storage) {
+                return Err(ConfigError::Storage(node.storage));
+            }
             if node.token.is_some() && node.token_file.is_some() {
                 return Err(ConfigError::TwoTokens);
             }
@@ -301,6 +307,10 @@ fn tls(
         (None, None) => Err(ConfigError::ClearText(role, listen)),
         (Some(_), None) | (None, Some(_)) => Err(ConfigError::HalfTls(role)),
     }
+}
+
+fn storage() -> usize {
+    p2psip::Limits::default().bytes >> 20
 }
 
 fn yes() -> bool {

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::crypto::{Done, Work, Workers};
 use crate::links::{Kind, LinkEvent, Links, PeerOutlet};
 use crate::outlet::Outlet;
+use crate::shelf::Shelf;
 
 /// Facts that may wait for the machine.
 pub(crate) const ARRIVALS: usize = 4_096;
@@ -94,6 +95,7 @@ pub(crate) struct Driver<M> {
     pub(crate) workers: Workers,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) revocations: watch::Sender<RevocationList>,
+    shelf: Shelf,
     tables: Tables,
     complaints: Complaints,
 }
@@ -140,6 +142,7 @@ impl<M: SuperNodeMachine> Driver<M> {
         workers: Workers,
         status: watch::Sender<Status>,
         revocations: watch::Sender<RevocationList>,
+        shelf: Shelf,
     ) -> Self {
         Self {
             machine,
@@ -148,6 +151,7 @@ impl<M: SuperNodeMachine> Driver<M> {
             workers,
             status,
             revocations,
+            shelf,
             tables: Tables::default(),
             complaints: Complaints::default(),
         }
@@ -307,8 +311,7 @@ impl<M: SuperNodeMachine> Driver<M> {
             Output::PeerClose { link } => drop(self.tables.peers.remove(&link)),
             Output::Sign(sign) => self.tables.backlog.push_back(Work::Sign(sign)),
             Output::Verify(verify) => self.tables.backlog.push_back(Work::Verify(verify)),
-            // The other replicas have what a restart loses here.
-            Output::Persist { .. } => {}
+            Output::Persist { keep, forget } => self.shelf.keep(keep, forget),
             Output::Event(event) => self.event(event),
         }
     }

@@ -24,6 +24,7 @@ pub mod node;
 pub mod ordinary;
 mod outlet;
 pub mod run;
+mod shelf;
 mod stun;
 #[cfg(test)]
 mod testing;

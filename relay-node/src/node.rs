@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use credential::{NodeId, RevocationList};
-use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig};
+use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig, SuperNodeInput};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ use crate::http::{self, Origins, Site};
 use crate::identity::{Identity, IdentityError, Vault};
 use crate::links::{LinkError, Links};
 use crate::multicast::Offer;
+use crate::shelf::Shelf;
 use crate::stun;
 use crate::tls::{self, TlsError};
 
@@ -163,10 +164,12 @@ pub async fn start_with<M: SuperNodeMachine>(
     let (revocations, revoked) = watch::channel(list.clone());
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = Workers::start(cores, &identity.key, &answers).map_err(NodeError::Threads)?;
-    let machine = make(
+    let (shelf, kept) = Shelf::open(&config.data).map_err(NodeError::Threads)?;
+    let mut machine = make(
         machine_config(&config, &identity, list, seeds, &clock),
         clock.now(),
     );
+    machine.handle_input(SuperNodeInput::Restored(kept), clock.now());
     let door = Door {
         arrivals: arrivals.clone(),
         numbers: Arc::new(AtomicU64::new(1)),
@@ -182,7 +185,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         door.clone(),
     )
     .map_err(NodeError::Links)?;
-    let driver = Driver::new(machine, clock, links, workers, status, revocations);
+    let driver = Driver::new(machine, clock, links, workers, status, revocations, shelf);
     let driver = tokio::spawn(driver.run(arriving, linking, answered));
 
     let origins = follow_members(&config, clock, known.clone());
@@ -235,7 +238,10 @@ fn machine_config(
         quic: config.quic_public(),
         stun: vec![format!("stun:{}", config.stun_public())],
         seeds,
-        limits: p2psip::Limits::default(),
+        limits: p2psip::Limits {
+            bytes: config.storage << 20,
+            ..p2psip::Limits::default()
+        },
         revocations: (revocations.number() > 0).then_some(revocations),
         seed: entropy(),
         wall: clock.wall_clock(),

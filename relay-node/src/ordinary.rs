@@ -97,10 +97,17 @@ impl RunningOrdinary {
     }
 
     /// Ends all associations.
-    pub async fn leave(self) {
+    pub async fn leave(mut self) {
         if self.orders.send(Order::Leave).await.is_ok() {
-            let _ = self.driver.await;
+            let _ = (&mut self.driver).await;
         }
+    }
+}
+
+impl Drop for RunningOrdinary {
+    fn drop(&mut self) {
+        // Its links would keep the driver alive, and the driver its links.
+        let _ = self.orders.try_send(Order::Leave);
     }
 }
 

@@ -19,6 +19,8 @@ pub enum ConfigError {
     HalfTls(&'static str),
     /// Both `token` and `token_file`.
     TwoTokens,
+    /// No room for records, or more than there can be.
+    Storage(usize),
     /// A token without a login server to show it to.
     TokenForNobody,
     /// An ordinary node that may use no transport.
@@ -61,6 +63,10 @@ impl fmt::Display for ConfigError {
             Self::TwoTokens => {
                 f.write_str("[super_node] has both `token` and `token_file`: keep one of them")
             }
+            Self::Storage(mib) => write!(
+                f,
+                "[super_node] can't reserve {mib} MiB for records: `storage` is from 1 to 65536"
+            ),
             Self::TokenForNobody => f.write_str(
                 "[super_node] has an enrolment token but no `login` server to show it to: name the server, or remove the \
                  token and have the certificate issued by `relay-node ca issue super-node`",

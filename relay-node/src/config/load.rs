@@ -213,6 +213,18 @@ stun = "0.0.0.0:3478"
     }
 
     #[test]
+    fn r021_the_reserve_for_records_is_configuration() {
+        let node = read(TEN_LINES, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!(node.storage, 256);
+        let refused = read(&format!("{TEN_LINES}storage = 0\n"), &[], &[]);
+        assert!(
+            refused
+                .unwrap_err()
+                .contains("`storage` is from 1 to 65536")
+        );
+    }
+
+    #[test]
     fn environment_overrides_the_file_and_flags_override_both() {
         let variable = ("PARTYLINE_SUPER_NODE_LISTEN", "127.0.0.1:1");
         let node = read(TEN_LINES, &[variable, ("HOME", "/root")], &[]).unwrap();

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use p2psip::{CallId, Contact};
+use p2psip::{CallId, Contact, EndReason};
 use tokio::time::timeout;
 
 use super::*;
@@ -112,6 +112,52 @@ async fn r083_r088_r092_r097_native_nodes_associate_and_call_without_any_server(
     until(&mut alice, |event| matches!(event, Event::Answered { .. })).await;
     alice.act(move |peer, now| peer.hang_up(called, now)).await;
     until(&mut bob, |event| matches!(event, Event::Ended { .. })).await;
+}
+
+/// Bob calls Alice, who is not there; says why that fails.
+async fn call_to_alice(bob: &mut RunningOrdinary) -> EndReason {
+    let stands = bob.status.wait_for(|status| status.associations > 0);
+    drop(timeout(PATIENCE, stands).await.unwrap().unwrap());
+    let calling = bob.act(|peer, now| {
+        let call = peer.call("alice", now);
+        peer.offer(call, &sdp(), now);
+    });
+    calling.await.unwrap();
+    match until(bob, |event| matches!(event, Event::Ended { .. })).await {
+        Event::Ended { reason, .. } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn r130_records_outlast_a_restart_and_a_damaged_file_keeps_no_node_from_starting() {
+    let overlay = Offline::new();
+    let mut first = overlay.super_node("1", &[]).await;
+    sees(&mut first, 1).await;
+    let mut alice = node(&overlay.user("alice"), &[&first], "").await;
+    alice
+        .act(|peer, now| peer.go_online(FINGERPRINT, now))
+        .await
+        .unwrap();
+    until(&mut alice, |event| matches!(event, Event::Online)).await;
+    // She goes without a goodbye, and the one super node that has her record is restarted.
+    drop(alice);
+    first.leave().await;
+    let mut first = overlay.super_node("1", &[]).await;
+    sees(&mut first, 1).await;
+    let bob_data = overlay.user("bob");
+    let mut bob = node(&bob_data, &[&first], "").await;
+    assert_ne!(call_to_alice(&mut bob).await, EndReason::NotFound);
+    drop(bob);
+    first.leave().await;
+
+    let file = overlay.path("1").join("records.redb");
+    std::fs::write(&file, "this is no database").unwrap();
+    let mut first = overlay.super_node("1", &[]).await;
+    sees(&mut first, 1).await;
+    assert!(file.with_extension("damaged").exists());
+    let mut bob = node(&bob_data, &[&first], "").await;
+    assert_eq!(call_to_alice(&mut bob).await, EndReason::NotFound);
 }
 
 #[tokio::test]
