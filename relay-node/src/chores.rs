@@ -54,18 +54,19 @@ pub(crate) struct Chores {
 }
 
 impl Chores {
-    /// Starts them all. They end with the process.
+    /// Starts them all. They end with `tasks`.
     pub(crate) fn start(
         self,
         identity: watch::Sender<Identity>,
         revocations: watch::Receiver<RevocationList>,
+        tasks: &mut JoinSet<()>,
     ) {
         let current = identity.subscribe();
-        tokio::spawn(self.clone().report(current.clone()));
-        tokio::spawn(self.clone().fetch_revocations(current, revocations.clone()));
-        tokio::spawn(self.clone().keep_revocations(revocations));
-        tokio::spawn(self.clone().remember());
-        tokio::spawn(self.renew(identity));
+        tasks.spawn(self.clone().report(current.clone()));
+        tasks.spawn(self.clone().fetch_revocations(current, revocations.clone()));
+        tasks.spawn(self.clone().keep_revocations(revocations));
+        tasks.spawn(self.clone().remember());
+        tasks.spawn(self.renew(identity));
     }
 
     async fn report(self, identity: watch::Receiver<Identity>) {

@@ -24,6 +24,7 @@ use serde::Deserialize;
 mod fault;
 mod load;
 mod ordinary;
+mod promotion;
 mod proxy;
 mod secret;
 mod seed;
@@ -32,6 +33,7 @@ mod url;
 pub use fault::ConfigError;
 pub use load::{EXAMPLE, load, parse};
 pub use ordinary::{OrdinaryNode, Transport};
+pub use promotion::Promotion;
 pub use proxy::{NoProxy, Proxy};
 pub use secret::Secret;
 pub use seed::{NoSeed, SeedAddress};
@@ -45,6 +47,8 @@ pub struct Config {
     pub ordinary_node: Option<OrdinaryNode>,
     /// A super node of an overlay.
     pub super_node: Option<SuperNode>,
+    /// When the ordinary node becomes the super node by itself; without it, both are there from the start.
+    pub promotion: Option<Promotion>,
     /// The login server of an overlay: certificate authority and accounts.
     pub login: Option<Login>,
     /// The bootstrap server of an overlay: which super nodes are reachable now.
@@ -236,6 +240,10 @@ impl Config {
         }
         if let Some(node) = &self.ordinary_node {
             node.check()?;
+        }
+        let both = self.ordinary_node.is_some() && self.super_node.is_some();
+        if self.promotion.is_some() && !both {
+            return Err(ConfigError::PromotionOfNobody);
         }
         if let Some(node) = &self.super_node {
             tls("super_node", node.listen, &node.certificate, &node.key)?;

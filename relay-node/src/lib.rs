@@ -23,6 +23,8 @@ mod multicast;
 pub mod node;
 pub mod ordinary;
 mod outlet;
+mod probe;
+pub mod promotion;
 pub mod run;
 mod shelf;
 mod stun;

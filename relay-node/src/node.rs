@@ -9,13 +9,13 @@ use credential::{NodeId, RevocationList};
 use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig, SuperNodeInput};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::chores::{self, Chores};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::SuperNode;
-use crate::crypto::{Workers, entropy};
+use crate::crypto::{Key, Workers, entropy};
 use crate::direct::Door;
 use crate::driver::{ARRIVALS, Arrival, Driver, Status, SuperNodeMachine};
 use crate::enrol::{self, EnrolError};
@@ -23,6 +23,7 @@ use crate::http::{self, Origins, Site};
 use crate::identity::{Identity, IdentityError, Vault};
 use crate::links::{LinkError, Links};
 use crate::multicast::Offer;
+use crate::probe::Prober;
 use crate::shelf::Shelf;
 use crate::stun;
 use crate::tls::{self, TlsError};
@@ -73,11 +74,14 @@ pub struct RunningNode {
     pub status: watch::Receiver<Status>,
     /// Its id.
     pub node: NodeId,
+    /// Its key.
+    pub(crate) key: Key,
     /// Its configuration, with the addresses that were bound.
     pub config: SuperNode,
     arrivals: mpsc::Sender<Arrival>,
     driver: JoinHandle<()>,
-    /// Ends with the node.
+    /// End with the node, as its sockets do.
+    tasks: JoinSet<()>,
     _offer: Option<Offer>,
 }
 
@@ -94,11 +98,12 @@ impl RunningNode {
         })
     }
 
-    /// Leaves the overlay and closes every connection.
-    pub async fn leave(self) {
+    /// Leaves the overlay and closes every connection and every socket.
+    pub async fn leave(mut self) {
         if self.arrivals.send(Arrival::Leave).await.is_ok() {
             let _ = self.driver.await;
         }
+        self.tasks.shutdown().await;
     }
 
     /// Waits until the node ends by itself, which it should not.
@@ -135,17 +140,20 @@ pub async fn start_with<M: SuperNodeMachine>(
         .await
         .map_err(|error| NodeError::Listen("the page", config.listen, error))?;
     let stun = config.stun();
-    let stun = stun::serve(stun, clock)
-        .await
-        .map_err(|error| NodeError::Listen("STUN", stun, error))?;
+    let mut tasks = JoinSet::new();
+    let answering =
+        UdpSocket::bind(stun).map_err(|error| NodeError::Listen("STUN", stun, error))?;
     let quic = config.quic();
     let socket = UdpSocket::bind(quic).map_err(|error| NodeError::Listen("QUIC", quic, error))?;
     let bound = |local: std::io::Result<SocketAddr>, wanted| local.unwrap_or(wanted);
     config.settle(
         bound(listener.local_addr(), config.listen),
         bound(socket.local_addr(), quic),
-        stun,
+        bound(answering.local_addr(), stun),
     );
+    let serving =
+        stun::serve(answering, clock).map_err(|error| NodeError::Listen("STUN", stun, error))?;
+    tasks.spawn(serving);
     let client = tls::client(config.trust.as_deref()).map_err(NodeError::Tls)?;
     let client = Client::new(client);
     let vault = Vault::open(&config.data).map_err(NodeError::Identity)?;
@@ -189,8 +197,22 @@ pub async fn start_with<M: SuperNodeMachine>(
     let driver = tokio::spawn(driver.run(arriving, linking, answered));
 
     let origins = follow_members(&config, clock, known.clone());
-    let site = Site::new(&config, &identity, clock, origins, known.clone(), door);
-    tokio::spawn(http::serve(listener, tls, Arc::new(site)));
+    let prober = Prober::new(
+        clock,
+        client.clone(),
+        identities.subscribe(),
+        revoked.clone(),
+    );
+    let site = Site::new(
+        &config,
+        &identity,
+        clock,
+        origins,
+        known.clone(),
+        door,
+        prober,
+    );
+    tasks.spawn(http::serve(listener, tls, Arc::new(site)));
     let chores = Chores {
         config: config.clone(),
         clock,
@@ -199,10 +221,12 @@ pub async fn start_with<M: SuperNodeMachine>(
         arrivals: arrivals.clone(),
         status: known.clone(),
     };
-    chores.start(identities, revoked);
+    chores.start(identities, revoked, &mut tasks);
     Ok(RunningNode {
         status: known,
         node: identity.node,
+        key: identity.key.clone(),
+        tasks,
         _offer: offer(&config, &identity),
         config,
         arrivals,

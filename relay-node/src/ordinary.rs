@@ -18,6 +18,7 @@ use crate::crypto::{Workers, entropy};
 use crate::identity::{IdentityError, Vault};
 use crate::tls::{self, TlsError};
 
+mod applicant;
 mod bootstrap;
 mod cache;
 mod dial;
@@ -25,6 +26,7 @@ mod driver;
 mod link;
 mod membership;
 
+pub use applicant::Applicant;
 pub(crate) use dial::Named;
 pub use driver::OrdinaryStatus;
 pub use membership::MemberError;
@@ -78,6 +80,8 @@ pub struct RunningOrdinary {
     pub uri: String,
     orders: mpsc::Sender<Order>,
     driver: JoinHandle<()>,
+    client: Client,
+    member: watch::Receiver<Member>,
     /// What it does on the side.
     _chores: JoinSet<()>,
 }
@@ -94,6 +98,16 @@ impl RunningOrdinary {
         };
         self.orders.send(Order::Act(Box::new(act))).await.ok()?;
         result.await.ok()
+    }
+
+    /// What it needs to become a super node.
+    #[must_use]
+    pub fn applicant(&self) -> Applicant {
+        Applicant {
+            client: self.client.clone(),
+            member: self.member.clone(),
+            status: self.status.clone(),
+        }
     }
 
     /// Ends all associations.
@@ -173,13 +187,24 @@ pub async fn start(config: OrdinaryNode) -> Result<RunningOrdinary, OrdinaryErro
     chores.spawn(chain.run());
     chores.spawn(remember(vault.clone(), dialer, known.clone()));
     let uri = member.uri.clone();
-    chores.spawn(renew(config, vault, client, clock, member, orders.clone()));
+    let (renewed, current) = watch::channel(member);
+    let renewing = renew(
+        config,
+        vault,
+        client.clone(),
+        clock,
+        renewed,
+        orders.clone(),
+    );
+    chores.spawn(renewing);
     Ok(RunningOrdinary {
         status: known,
         events: happening,
         uri,
         orders,
         driver,
+        client,
+        member: current,
         _chores: chores,
     })
 }
@@ -211,10 +236,11 @@ async fn renew(
     vault: Vault,
     client: Client,
     clock: Clock,
-    mut member: Member,
+    current: watch::Sender<Member>,
     orders: mpsc::Sender<Order>,
 ) {
     loop {
+        let member = current.borrow().clone();
         let wait = membership::until_half_life(&member, clock.wall());
         if !wait.is_zero() {
             sleep(wait.min(RENEWAL_CHECK)).await;
@@ -226,8 +252,8 @@ async fn renew(
                     until = renewed.certificate.not_after(),
                     "certificate renewed"
                 );
-                member = renewed;
-                let order = Order::Renewed(Box::new(member.certificate.clone()));
+                let order = Order::Renewed(Box::new(renewed.certificate.clone()));
+                current.send_replace(renewed);
                 if orders.send(order).await.is_err() {
                     return;
                 }

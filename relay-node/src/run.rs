@@ -11,6 +11,7 @@ use crate::driver::Status;
 use crate::login::{self, LoginError};
 use crate::node::{self, NodeError};
 use crate::ordinary::{self, OrdinaryError};
+use crate::promotion;
 
 /// Why a process does not start.
 #[derive(Debug)]
@@ -49,7 +50,11 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         let servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
-        let node = match config.super_node {
+        let (at_once, later) = match config.promotion {
+            Some(rules) => (None, config.super_node.map(|node| (rules, node))),
+            None => (config.super_node, None),
+        };
+        let node = match at_once {
             Some(config) => Some(node::start(config).await.map_err(RunError::Node)?),
             None => None,
         };
@@ -57,7 +62,12 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
             Some(config) => Some(ordinary::start(config).await.map_err(RunError::Ordinary)?),
             None => None,
         };
-        Ok((servers, node, ordinary))
+        let promoted = later
+            .zip(ordinary.as_ref())
+            .map(|((rules, config), ordinary)| {
+                promotion::start(rules, config, ordinary.applicant())
+            });
+        Ok((servers, node, ordinary, promoted))
     };
     let told = async {
         tokio::select! {
@@ -67,7 +77,7 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         }
     };
     tokio::pin!(told);
-    let (servers, node, ordinary) = tokio::select! {
+    let (servers, node, ordinary, promoted) = tokio::select! {
         started = starting => started?,
         () = &mut told => return Ok(()),
     };
@@ -75,6 +85,9 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         tokio::spawn(tell_ready(node.description(), node.status.clone()));
     }
     told.await;
+    if let Some(promoted) = promoted {
+        promoted.leave().await;
+    }
     if let Some(ordinary) = ordinary {
         ordinary.leave().await;
     }

@@ -1,5 +1,4 @@
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use machine::Machine;
@@ -12,15 +11,16 @@ use crate::crypto::entropy;
 /// Longer datagrams are no Binding requests.
 const LARGEST: usize = 2_048;
 
-/// Opens the socket of the STUN server and answers until the process ends.
+/// The STUN server at a socket, to be run until the node ends.
 ///
 /// # Errors
-/// The socket can't be opened.
-pub(crate) async fn serve(listen: SocketAddr, clock: Clock) -> io::Result<SocketAddr> {
-    let socket = UdpSocket::bind(listen).await?;
-    let address = socket.local_addr()?;
-    tokio::spawn(answer(socket, clock));
-    Ok(address)
+/// The socket can't be used.
+pub(crate) fn serve(
+    socket: std::net::UdpSocket,
+    clock: Clock,
+) -> io::Result<impl Future<Output = ()> + Send> {
+    socket.set_nonblocking(true)?;
+    Ok(answer(UdpSocket::from_std(socket)?, clock))
 }
 
 async fn answer(socket: UdpSocket, clock: Clock) {

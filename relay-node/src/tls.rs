@@ -79,6 +79,9 @@ fn follow_every(
         let mut seen = changed(&certificate, &key);
         loop {
             tokio::time::sleep(look).await;
+            if shown.is_closed() {
+                return;
+            }
             let now = changed(&certificate, &key);
             if now == seen {
                 continue;

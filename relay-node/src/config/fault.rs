@@ -23,6 +23,8 @@ pub enum ConfigError {
     Storage(usize),
     /// A token without a login server to show it to.
     TokenForNobody,
+    /// A promotion without the node that is promoted, or without what it becomes.
+    PromotionOfNobody,
     /// An ordinary node that may use no transport.
     NoTransport,
     /// An ordinary node that may look for super nodes nowhere.
@@ -70,6 +72,10 @@ impl fmt::Display for ConfigError {
             Self::TokenForNobody => f.write_str(
                 "[super_node] has an enrolment token but no `login` server to show it to: name the server, or remove the \
                  token and have the certificate issued by `relay-node ca issue super-node`",
+            ),
+            Self::PromotionOfNobody => f.write_str(
+                "[promotion] makes the super node of [super_node] out of the node of [ordinary_node]: the file needs both \
+                 sections",
             ),
             Self::NoTransport => f.write_str(
                 "[ordinary_node] has no way to reach super nodes: `transports` is empty, or names only \"quic\", which can't \

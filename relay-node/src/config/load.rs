@@ -7,7 +7,8 @@ use super::{Config, ConfigError};
 /// A file with every key, each with its meaning.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("PARTYLINE_PROMOTION_", "promotion"),
     ("PARTYLINE_ORDINARY_NODE_", "ordinary_node"),
     ("PARTYLINE_SUPER_NODE_", "super_node"),
     ("PARTYLINE_LOGIN_", "login"),
@@ -225,6 +226,17 @@ stun = "0.0.0.0:3478"
     }
 
     #[test]
+    fn r120_r121_thresholds_of_promotion_are_configuration() {
+        let ordinary = "[ordinary_node]\ndata = \"/var/lib/partyline\"\n";
+        let text = format!("{TEN_LINES}{ordinary}[promotion]\nuptime = 60\nmemory = 1024\n");
+        let rules = read(&text, &[], &[]).unwrap().promotion.unwrap();
+        assert_eq!((rules.uptime, rules.memory), (60, 1_024));
+        assert_eq!(rules.misses, crate::config::Promotion::default().misses);
+        let alone = read(&format!("{TEN_LINES}[promotion]\n"), &[], &[]);
+        assert!(alone.unwrap_err().contains("needs both"));
+    }
+
+    #[test]
     fn environment_overrides_the_file_and_flags_override_both() {
         let variable = ("PARTYLINE_SUPER_NODE_LISTEN", "127.0.0.1:1");
         let node = read(TEN_LINES, &[variable, ("HOME", "/root")], &[]).unwrap();
@@ -284,7 +296,11 @@ stun = "0.0.0.0:3478"
         let config = read(&uncommented, &[], &[]);
         assert!(config.is_ok(), "{}", config.unwrap_err());
         assert!(read(EXAMPLE, &[], &[]).is_ok());
-        for source in [include_str!("../config.rs"), include_str!("ordinary.rs")] {
+        for source in [
+            include_str!("../config.rs"),
+            include_str!("ordinary.rs"),
+            include_str!("promotion.rs"),
+        ] {
             let keys = source.lines().filter_map(|line| {
                 let (name, _) = line.trim().strip_prefix("pub ")?.split_once(": ")?;
                 (!name.starts_with("fn ")).then_some(name)

@@ -1,11 +1,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use super::page::{Page, plain};
@@ -15,8 +19,12 @@ use crate::config::SuperNode;
 use crate::direct::Door;
 use crate::driver::Status;
 use crate::identity::Identity;
+use crate::probe::{Prober, Refused};
 
 const IDLE: Duration = Duration::from_secs(25);
+/// The longest request for a probe, and how long it may take to arrive.
+const PROBE: usize = 8 << 10;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a super node serves over HTTP: the page, the WebSocket, and a few words about itself.
 pub(crate) struct Site {
@@ -25,6 +33,7 @@ pub(crate) struct Site {
     pub(super) origins: watch::Receiver<Origins>,
     /// Somebody who is silent for this long gets a ping, and after as long again the end.
     pub(super) idle: Duration,
+    prober: Prober,
     page: Page,
     status: watch::Receiver<Status>,
     about: Bytes,
@@ -39,6 +48,7 @@ impl Site {
         origins: watch::Receiver<Origins>,
         status: watch::Receiver<Status>,
         door: Door,
+        prober: Prober,
     ) -> Self {
         let secure = config.certificate.is_some();
         let bootstrap: Vec<_> = config.bootstrap().iter().map(ToString::to_string).collect();
@@ -48,12 +58,14 @@ impl Site {
             "login": config.login.as_ref().map(crate::config::Origin::as_str),
             "bootstrap": bootstrap,
             "node": identity.node.to_string(),
+            "public_key": STANDARD.encode(identity.key.public().to_spki()),
         });
         Self {
             clock,
             door,
             origins,
             idle: IDLE,
+            prober,
             page: Page::new(config.page.clone()),
             status,
             about: about.to_string().into(),
@@ -65,6 +77,7 @@ impl Site {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
             "/p2psip" => websocket::upgrade(self, request, from),
+            "/probe" if request.method() == Method::POST => self.probe(request, from).await,
             _ if !reading => plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Only GET and HEAD are answered here.\n",
@@ -95,6 +108,30 @@ impl Site {
             path => self.page.answer(path, request.headers()).await,
         }
     }
+}
+
+impl Site {
+    /// Tries to reach whoever asks, so that he may become a super node.
+    async fn probe(&self, request: Request<Incoming>, from: SocketAddr) -> Response<Body> {
+        let body = Limited::new(request.into_body(), PROBE).collect();
+        let Ok(Ok(body)) = timeout(PATIENCE, body).await else {
+            return plain(StatusCode::BAD_REQUEST, "That is no request for a probe.\n");
+        };
+        let (status, text) = match self.prober.answer(&body.to_bytes(), from.ip()).await {
+            Ok(found) => match serde_json::to_vec(&found) {
+                Ok(text) => (StatusCode::OK, text),
+                Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
+            },
+            Err(Refused::Busy) => (StatusCode::TOO_MANY_REQUESTS, in_words(&Refused::Busy)),
+            Err(Refused::Form) => (StatusCode::BAD_REQUEST, in_words(&Refused::Form)),
+            Err(refused) => (StatusCode::FORBIDDEN, in_words(&refused)),
+        };
+        plain(status, text)
+    }
+}
+
+fn in_words(refused: &Refused) -> Vec<u8> {
+    format!("{refused}\n").into_bytes()
 }
 
 impl Service for Site {

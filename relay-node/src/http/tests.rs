@@ -33,6 +33,14 @@ struct Stage {
     directory: tempfile::TempDir,
 }
 
+/// Nobody asks for a probe here.
+fn prober(identity: crate::identity::Identity) -> crate::probe::Prober {
+    let list = credential::RevocationList::empty(identity.anchor.overlay());
+    let client = Client::new(crate::tls::client(None).unwrap());
+    let (identity, revocations) = (watch::channel(identity).1, watch::channel(list).1);
+    crate::probe::Prober::new(Clock::start(), client, identity, revocations)
+}
+
 impl Stage {
     async fn new(secure: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -78,7 +86,15 @@ impl Stage {
             numbers: Arc::new(AtomicU64::new(1)),
             secure,
         };
-        let mut site = Site::new(&config, &identity, Clock::start(), followed, known, door);
+        let mut site = Site::new(
+            &config,
+            &identity,
+            Clock::start(),
+            followed,
+            known,
+            door,
+            prober(identity.clone()),
+        );
         site.idle = IDLE;
         tokio::spawn(serve(listener, tls, Arc::new(site)));
         Self {
