@@ -28,8 +28,12 @@ pub struct Arguments {
 enum Command {
     /// Plays the roles of a configuration file until SIGTERM or Ctrl-C.
     Run {
-        #[command(flatten)]
-        file: File,
+        /// The configuration file. Several, each of another overlay, make a node of them all.
+        #[arg(long = "config", value_name = "FILE", required = true)]
+        paths: Vec<PathBuf>,
+        /// Overrides a key of the only file: section.key=value. May be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
         /// End when stdin is closed.
         #[arg(long, hide = true)]
         child: bool,
@@ -139,9 +143,13 @@ pub fn main(arguments: Arguments) -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run { file, child } => {
-            let config = file.load()?;
-            Ok(runtime()?.block_on(run::run(config, child))?)
+        Command::Run {
+            paths,
+            overrides,
+            child,
+        } => {
+            let configs = config::load_all(&paths, std::env::vars(), &overrides)?;
+            Ok(runtime()?.block_on(run::run(configs, child))?)
         }
         Command::Dev(arguments) => Ok(runtime()?.block_on(dev::dev(&arguments))?),
         Command::Token { file, uses, hours } => {

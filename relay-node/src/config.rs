@@ -31,7 +31,7 @@ mod seed;
 mod url;
 
 pub use fault::ConfigError;
-pub use load::{EXAMPLE, load, parse};
+pub use load::{EXAMPLE, load, load_all, parse};
 pub use ordinary::{OrdinaryNode, Transport};
 pub use promotion::Promotion;
 pub use proxy::{NoProxy, Proxy};
@@ -272,6 +272,16 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// The directories that it keeps things in.
+    fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+        let ordinary = self.ordinary_node.as_ref().map(|node| &node.data);
+        let super_node = self.super_node.as_ref().map(|node| &node.data);
+        let login = self.login.as_ref().map(|login| &login.data);
+        [ordinary, super_node, login].into_iter().flatten()
     }
 }
 

@@ -1,17 +1,18 @@
-//! `relay-node run`: the roles of one configuration file in one process.
+//! `relay-node run`: the roles of one or several configuration files in one process.
 
 use std::fmt;
 use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use crate::driver::Status;
 use crate::login::{self, LoginError};
-use crate::node::{self, NodeError};
-use crate::ordinary::{self, OrdinaryError};
-use crate::promotion;
+use crate::node::{self, NodeError, RunningNode};
+use crate::ordinary::{self, OrdinaryError, RunningOrdinary};
+use crate::promotion::{self, Promoted};
 
 /// Why a process does not start.
 #[derive(Debug)]
@@ -39,14 +40,20 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// Runs all roles until SIGTERM or Ctrl-C, or, as a child of `dev`, until the parent is gone; then leaves cleanly.
+/// What one configuration file makes: a node of one overlay.
 ///
-/// # Errors
-/// What keeps a role from starting.
-pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let starting = async {
+/// Nothing of it is shared with that of another file: credentials, tables, lists of super nodes, sockets.
+#[derive(Debug)]
+pub(crate) struct Roles {
+    servers: Vec<JoinHandle<()>>,
+    pub(crate) node: Option<RunningNode>,
+    pub(crate) ordinary: Option<RunningOrdinary>,
+    promoted: Option<Promoted>,
+}
+
+impl Roles {
+    /// Starts all roles of a file.
+    pub(crate) async fn start(config: Config) -> Result<Self, RunError> {
         let servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
@@ -67,8 +74,39 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
             .map(|((rules, config), ordinary)| {
                 promotion::start(rules, config, ordinary.applicant())
             });
-        Ok((servers, node, ordinary, promoted))
-    };
+        Ok(Self {
+            servers,
+            node,
+            ordinary,
+            promoted,
+        })
+    }
+
+    /// Leaves the overlay.
+    pub(crate) async fn leave(self) {
+        if let Some(promoted) = self.promoted {
+            promoted.leave().await;
+        }
+        if let Some(ordinary) = self.ordinary {
+            ordinary.leave().await;
+        }
+        if let Some(node) = self.node {
+            node.leave().await;
+        }
+        for server in self.servers {
+            server.abort();
+        }
+    }
+}
+
+/// Runs the roles of all files, one overlay each, until SIGTERM or Ctrl-C, or, as a child of `dev`, until the parent is
+/// gone; then leaves cleanly.
+///
+/// # Errors
+/// What keeps a role from starting.
+pub async fn run(configs: Vec<Config>, child: bool) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let told = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -77,26 +115,31 @@ pub async fn run(config: Config, child: bool) -> Result<(), RunError> {
         }
     };
     tokio::pin!(told);
-    let (servers, node, ordinary, promoted) = tokio::select! {
-        started = starting => started?,
-        () = &mut told => return Ok(()),
-    };
-    if let Some(node) = &node {
-        tokio::spawn(tell_ready(node.description(), node.status.clone()));
+    // Side by side: an overlay whose login server is down keeps no other waiting.
+    let mut starting: JoinSet<_> = configs.into_iter().map(Roles::start).collect();
+    let mut running = Vec::new();
+    loop {
+        let started = tokio::select! {
+            started = starting.join_next() => started,
+            () = &mut told => break,
+        };
+        match started {
+            Some(Ok(roles)) => {
+                let roles = roles?;
+                if let Some(node) = &roles.node {
+                    tokio::spawn(tell_ready(node.description(), node.status.clone()));
+                }
+                running.push(roles);
+            }
+            Some(Err(_)) => {}
+            None => {
+                told.await;
+                break;
+            }
+        }
     }
-    told.await;
-    if let Some(promoted) = promoted {
-        promoted.leave().await;
-    }
-    if let Some(ordinary) = ordinary {
-        ordinary.leave().await;
-    }
-    if let Some(node) = node {
-        node.leave().await;
-    }
-    for server in servers {
-        server.abort();
-    }
+    let mut leaving: JoinSet<_> = running.into_iter().map(Roles::leave).collect();
+    while leaving.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -118,4 +161,59 @@ async fn orphaned() {
         let _ = told.send(());
     });
     let _ = gone.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::testing::{Offline, sees};
+
+    /// The file of a super node that is told of one other.
+    async fn member(overlay: &Offline, other: &RunningNode) -> Roles {
+        let data = overlay.path("member");
+        overlay.issue_super_node(data.clone(), 30).unwrap();
+        let text = format!(
+            "[super_node]\ndata = {data:?}\nlisten = \"127.0.0.1:0\"\nurl = \"http://127.0.0.1:0\"\n\
+             stun = \"127.0.0.1:0\"\nseeds = [\"{}@{}\"]\n",
+            other.node,
+            other.config.quic_public()
+        );
+        let config = config::parse(Path::new("member.toml"), &text, [], &[]).unwrap();
+        Roles::start(config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn r018_r019_r020_a_node_of_two_overlays_keeps_them_apart() {
+        let overlays = [Offline::new(), Offline::new()];
+        let mut others = Vec::new();
+        let mut ours = Vec::new();
+        for overlay in &overlays {
+            let mut other = overlay.super_node("other", &[]).await;
+            sees(&mut other, 1).await;
+            ours.push(member(overlay, &other).await);
+            others.push(other);
+        }
+        for (roles, other) in ours.iter_mut().zip(&mut others) {
+            let node = roles.node.as_mut().unwrap();
+            sees(node, 2).await;
+            sees(other, 2).await;
+            let members = node.status.borrow().members.clone();
+            let known = [node.node, other.node];
+            assert!(members.iter().all(|(member, _)| known.contains(member)));
+        }
+        let [first, second] = &overlays;
+        let file =
+            |overlay: &Offline, name| std::fs::read(overlay.path("member").join(name)).unwrap();
+        for name in ["root.der", "node.key", "enrolment.json"] {
+            assert_ne!(file(first, name), file(second, name), "{name}");
+        }
+        // The end of one membership is no end of the other.
+        ours.remove(0).leave().await;
+        sees(&mut others[0], 1).await;
+        let node = ours[0].node.as_mut().unwrap();
+        sees(node, 2).await;
+    }
 }

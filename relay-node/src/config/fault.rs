@@ -19,6 +19,10 @@ pub enum ConfigError {
     HalfTls(&'static str),
     /// Both `token` and `token_file`.
     TwoTokens,
+    /// Two files of one node keep things in one directory.
+    SharedDirectory(PathBuf),
+    /// Overrides, and several files that they could be for.
+    OverridesForSeveral,
     /// No room for records, or more than there can be.
     Storage(usize),
     /// A token without a login server to show it to.
@@ -65,6 +69,14 @@ impl fmt::Display for ConfigError {
             Self::TwoTokens => {
                 f.write_str("[super_node] has both `token` and `token_file`: keep one of them")
             }
+            Self::SharedDirectory(path) => write!(
+                f,
+                "two files have {} as `data`: each overlay needs a directory of its own, or their credentials would mix",
+                path.display()
+            ),
+            Self::OverridesForSeveral => f.write_str(
+                "--set does not say which of the files it is for: write the key into that file, or name one --config only",
+            ),
             Self::Storage(mib) => write!(
                 f,
                 "[super_node] can't reserve {mib} MiB for records: `storage` is from 1 to 65536"

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -31,6 +31,33 @@ pub fn load(
     let text =
         std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.into(), error))?;
     parse(path, &text, environment, flags)
+}
+
+/// Reads the files of a node that is in several overlays. What the environment and the flags override is not theirs, but
+/// that of an only file.
+///
+/// # Errors
+/// See [`load`]; and what two files must not share.
+pub fn load_all(
+    paths: &[PathBuf],
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[String],
+) -> Result<Vec<Config>, ConfigError> {
+    if let [path] = paths {
+        return Ok(vec![load(path, environment, flags)?]);
+    }
+    if !flags.is_empty() {
+        return Err(ConfigError::OverridesForSeveral);
+    }
+    let configs = paths.iter().map(|path| load(path, [], &[]));
+    let configs = configs.collect::<Result<Vec<_>, _>>()?;
+    for (index, config) in configs.iter().enumerate() {
+        let mut others = configs[..index].iter().flat_map(Config::directories);
+        if let Some(shared) = others.find(|other| config.directories().any(|own| own == *other)) {
+            return Err(ConfigError::SharedDirectory(shared.clone()));
+        }
+    }
+    Ok(configs)
 }
 
 /// Does what [`load`] does with a text at hand; `path` names it in errors.
@@ -234,6 +261,28 @@ stun = "0.0.0.0:3478"
         assert_eq!(rules.misses, crate::config::Promotion::default().misses);
         let alone = read(&format!("{TEN_LINES}[promotion]\n"), &[], &[]);
         assert!(alone.unwrap_err().contains("needs both"));
+    }
+
+    #[test]
+    fn r019_files_of_two_overlays_share_no_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["a.toml", "b.toml"].map(|name| directory.path().join(name));
+        let load = |flags: &[String]| {
+            let all = load_all(&paths, [], flags);
+            all.map_err(|error| error.to_string())
+        };
+        std::fs::write(&paths[0], TEN_LINES).unwrap();
+        std::fs::write(&paths[1], TEN_LINES).unwrap();
+        let refused = load(&[]).unwrap_err();
+        assert!(
+            refused.contains("each overlay needs a directory of its own"),
+            "{refused}"
+        );
+        let other = TEN_LINES.replace("/var/lib/partyline", "/var/lib/other");
+        std::fs::write(&paths[1], other).unwrap();
+        assert_eq!(load(&[]).unwrap().len(), 2);
+        let refused = load(&["super_node.listen=1".to_owned()]).unwrap_err();
+        assert!(refused.contains("--set does not say"), "{refused}");
     }
 
     #[test]
