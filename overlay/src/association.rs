@@ -12,6 +12,9 @@
 //!  |<- Records {request, records, last: true} -----|   what is newer or further, when all have answered
 //!  |-- Put {request, mode, record} --------------->|
 //!  |<- Put {request, outcome} ---------------------|   a quorum of replicas agrees, or why not
+//!  |-- Touch {request, control, signature} ------->|   the same body again: a newer version without repeating it
+//!  |<- Put {request, outcome} ---------------------|   `Absent`: send the whole record
+//!  |<- Lost {key} ---------------------------------|   the super nodes that kept the record are gone: add it again
 //!  |-- Ping {number} / Pong {number} ------------->|   the ordinary node's heartbeat
 //! ```
 //!
@@ -24,7 +27,7 @@ use alloc::vec::Vec;
 use credential::{NodeId, Nonce, Signature};
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, Refused, SignedRecord};
+use crate::{Control, Key, Refused, SignedRecord};
 
 /// From the ordinary node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +74,15 @@ pub enum FromOrdinary {
         /// Returns in the answer.
         number: u32,
     },
+    /// Replaces a record by a version with the same body and certificate.
+    Touch {
+        /// Chosen by the ordinary node; returns in the answer.
+        request: u64,
+        /// The newer version's control record.
+        control: Control,
+        /// The newer version's signature, over control record and body.
+        signature: Signature,
+    },
 }
 
 /// From the super node.
@@ -113,7 +125,7 @@ pub enum FromSuperNode {
         /// What the search came to, once it is over; the last answer.
         end: Option<SearchEnd>,
     },
-    /// Answers `Put`.
+    /// Answers `Put` and `Touch`.
     Put {
         /// The number that the request had.
         request: u64,
@@ -129,6 +141,11 @@ pub enum FromSuperNode {
     Revocations {
         /// The list's bytes.
         list: Vec<u8>,
+    },
+    /// A record that the ordinary node placed by this super node is nowhere any more.
+    Lost {
+        /// Where it was stored.
+        key: Key,
     },
 }
 

@@ -33,6 +33,11 @@ impl Budget {
         true
     }
 
+    /// Says whether one more could be taken.
+    pub(crate) fn has_left(mut self, rate: u32, burst: u32, now: Instant) -> bool {
+        self.take(rate, burst, now)
+    }
+
     /// Says whether nothing of it is in use.
     pub(crate) fn is_full(&self, now: Instant) -> bool {
         self.used_until <= now

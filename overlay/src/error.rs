@@ -74,6 +74,8 @@ pub enum Refused {
     Busy,
     /// The super node is not responsible for the key.
     NotResponsible,
+    /// A touch names a record that the super node does not have, or has with another body or certificate.
+    Absent,
 }
 
 impl fmt::Display for GetError {
@@ -124,6 +126,7 @@ impl fmt::Display for Refused {
             Self::Rate => f.write_str("the owner writes too often"),
             Self::Full => f.write_str("the super node's reserve is used up"),
             Self::Busy => f.write_str("the super node is busy"),
+            Self::Absent => f.write_str("no such record to touch"),
             Self::NotResponsible => f.write_str("the super node is not responsible for the key"),
         }
     }

@@ -48,6 +48,8 @@ pub struct OrdinaryNode {
     calls: Map<QueryId, Call>,
     requests: Map<u64, (QueryId, LinkId)>,
     seen: Seen,
+    /// Certificate and body of the own records that super nodes have, hashed: they need not go there again.
+    placed: Map<Key, [u8; 20]>,
     last_sequence: u64,
     checks: Checks<Waiting>,
     signing: Map<Job, Awaited>,
@@ -133,6 +135,7 @@ impl OrdinaryNode {
             calls: Map::new(),
             requests: Map::new(),
             seen: Seen::default(),
+            placed: Map::new(),
             last_sequence: 0,
             checks: Checks::new(),
             signing: Map::new(),
@@ -198,7 +201,8 @@ impl OrdinaryNode {
         self.place(overlay, Mode::Add, key, body, placement, now)
     }
 
-    /// Replaces the record of this owner and device, or creates it (draft §9).
+    /// Replaces the record of this owner and device, or creates it (draft §9). The body that is stored already is not
+    /// sent again: only its newer version is signed.
     ///
     /// Ends with [`OrdinaryEvent::Placed`] or [`OrdinaryEvent::PlaceFailed`].
     pub fn update(

@@ -11,6 +11,7 @@
 //!              Revocations {list}
 //! search       Find {asker, request, key, ..}  -> Found {request, records}, DIRECTLY to the asker
 //! placing      Place {asker, request, mode, record} -> Placed {request, outcome}, directly to the asker
+//!              Touch {asker, request, control, signature} -> Placed, `Absent` if it has no such record
 //! copies       Compare {after, last, digest}   -> Same {after, last} or Slots {after, last, slots, more}
 //!              Want {slots}                       the records that I lack
 //!              Copies {records}                   records that the other lacks or asked for
@@ -143,6 +144,15 @@ pub enum Message {
     Copies {
         /// Records and tombstones.
         records: Vec<SignedRecord>,
+    },
+    /// Asks a replica to replace a record by a version with the same body and certificate; `Placed` answers.
+    Touch {
+        /// Chosen by the asker; returns in the answer.
+        request: u64,
+        /// The newer version's control record.
+        control: Control,
+        /// The newer version's signature, over control record and body.
+        signature: Signature,
     },
 }
 

@@ -80,6 +80,32 @@ impl Control {
             .saturating_add(u64::from(self.lifetime).saturating_mul(1_000))
     }
 
+    /// Makes the checks that need nothing but the control record. `wall` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn check(&self, overlay: OverlayId, wall: u64) -> Result<(), RecordFault> {
+        if self.overlay != overlay {
+            return Err(RecordFault::Overlay);
+        }
+        if self.owner.len() > MAX_OWNER {
+            return Err(RecordFault::TooLarge);
+        }
+        if self.removed && self.no_update {
+            return Err(RecordFault::Tombstone);
+        }
+        if self.lifetime == 0 || self.lifetime > MAX_LIFETIME {
+            return Err(RecordFault::Lifetime);
+        }
+        if self.sequence > wall.saturating_add(MAX_AHEAD) {
+            return Err(RecordFault::Sequence);
+        }
+        if self.ends() <= wall {
+            return Err(RecordFault::Expired);
+        }
+        Ok(())
+    }
+
     /// Says which slot of the store it fills: records of one slot replace each other.
     #[must_use]
     pub fn is_same_slot(&self, other: &Self) -> bool {
@@ -203,9 +229,7 @@ impl SignedRecord {
 
     /// Says whether its sizes are within bounds.
     pub(crate) fn is_small(&self) -> bool {
-        self.body.len() <= MAX_BODY
-            && self.control.owner.len() <= MAX_OWNER
-            && self.certificate.len() <= MAX_CERTIFICATE
+        self.body.len() <= MAX_BODY && self.certificate.len() <= MAX_CERTIFICATE
     }
 
     /// Makes every check that needs no certificate and no cryptography. `wall` is in milliseconds since 1970.
@@ -213,26 +237,13 @@ impl SignedRecord {
     /// # Errors
     /// The first fault found.
     pub fn check(&self, overlay: OverlayId, wall: u64) -> Result<(), RecordFault> {
-        let control = &self.control;
-        if control.overlay != overlay {
-            return Err(RecordFault::Overlay);
-        }
         if !self.is_small() {
             return Err(RecordFault::TooLarge);
         }
-        if control.removed && (!self.body.is_empty() || control.no_update) {
+        if self.control.removed && !self.body.is_empty() {
             return Err(RecordFault::Tombstone);
         }
-        if control.lifetime == 0 || control.lifetime > MAX_LIFETIME {
-            return Err(RecordFault::Lifetime);
-        }
-        if control.sequence > wall.saturating_add(MAX_AHEAD) {
-            return Err(RecordFault::Sequence);
-        }
-        if control.ends() <= wall {
-            return Err(RecordFault::Expired);
-        }
-        Ok(())
+        self.control.check(overlay, wall)
     }
 
     /// Checks that the certificate is the owner's and that the record's own policy lets this device write it.

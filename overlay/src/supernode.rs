@@ -1,10 +1,13 @@
 //! The super node: the ring, the store, the search, and the associations that it serves.
 
 mod copying;
+mod guarding;
 mod interface;
 mod joining;
 mod keeping;
 mod membership;
+mod overload;
+mod owing;
 mod own;
 mod peers;
 mod placing;
@@ -13,16 +16,14 @@ mod rules;
 mod searching;
 mod serving;
 mod store;
+mod touching;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use credential::{
-    Certificate, Check, Job, MemberStatement, NodeId, OverlayId, RevocationList, Sign, Signed,
-    Verified,
-};
+use credential::{Check, Job, MemberStatement, NodeId, RevocationList, Sign, Signed, Verified};
 use machine::{Instant, Machine, Outbox, Rng};
 
 pub use self::interface::{
@@ -40,9 +41,9 @@ use self::serving::{Association, User};
 use self::store::Store;
 use crate::association::Mode;
 use crate::checks::{Chains, Checks};
-use crate::peer::{About, Announcement, Message};
+use crate::peer::{About, Announcement, Message, SlotId};
 use crate::timers::Timers;
-use crate::{Control, Key, LinkId, QueryId, SignedRecord};
+use crate::{Control, LinkId, QueryId, SignedRecord};
 
 /// A node of the ring: it keeps a share of the table and serves ordinary nodes.
 #[derive(Debug)]
@@ -66,8 +67,14 @@ pub struct SuperNode {
     forgers: BTreeMap<NodeId, (u32, Instant)>,
     store: Store,
     copies: Copies,
+    /// How much the machine has to do, as the driver says, in percent.
+    reported_load: usize,
     /// Changes of the store are about to be kept.
     keeping: bool,
+    /// Ordinary nodes' records are about to be looked for.
+    guarding: bool,
+    /// When a member was lost last.
+    lost_at: Instant,
     associations: BTreeMap<LinkId, Association>,
     users: BTreeMap<String, User>,
     searches: BTreeMap<u64, Search>,
@@ -99,8 +106,16 @@ impl State {
 /// For whom something is looked up or placed.
 #[derive(Debug, Clone, Copy)]
 enum Asker {
-    Ordinary { link: LinkId, request: u64 },
+    Ordinary {
+        link: LinkId,
+        request: u64,
+    },
     Own(QueryId),
+    /// Somebody's record may be lost.
+    Guard {
+        link: LinkId,
+        slot: SlotId,
+    },
 }
 
 /// What depends on signatures that the driver checks.
@@ -165,6 +180,7 @@ enum Timer {
     CopyRound,
     Sweep,
     Keep,
+    Guard,
     Announce,
     Parting,
 }
@@ -193,7 +209,10 @@ impl SuperNode {
             forgers: BTreeMap::new(),
             store: Store::new(config.limits),
             copies: Copies::default(),
+            reported_load: 0,
             keeping: false,
+            guarding: false,
+            lost_at: now,
             associations: BTreeMap::new(),
             users: BTreeMap::new(),
             searches: BTreeMap::new(),
@@ -212,56 +231,6 @@ impl SuperNode {
         node.sweep(now);
         node.copy_round(now);
         node
-    }
-
-    /// The overlay that it is a member of.
-    #[must_use]
-    pub fn overlay(&self) -> OverlayId {
-        self.config.anchor.overlay()
-    }
-
-    /// Its own id.
-    #[must_use]
-    pub fn node(&self) -> NodeId {
-        self.own
-    }
-
-    /// The link to another super node, if one stands.
-    #[must_use]
-    pub fn link(&self, node: NodeId) -> Option<LinkId> {
-        self.link_to(node)
-    }
-
-    /// Sees to it that there is a link to a member: [`SuperNodeEvent::PeerUp`] or [`SuperNodeEvent::PeerFailed`] follows,
-    /// unless [`link`](Self::link) already has one.
-    pub fn connect(&mut self, node: NodeId, now: Instant) {
-        self.want_link(node, now);
-    }
-
-    /// The members of the ring that it knows, itself included, clockwise: id and WebSocket URL.
-    pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        let members = self.ring.members();
-        members.map(|(node, member)| (node, member.announcement.about.url.as_str()))
-    }
-
-    /// The super nodes that keep a key's records, the responsible one first.
-    #[must_use]
-    pub fn replicas(&self, key: Key) -> Vec<NodeId> {
-        self.ring.replicas(key)
-    }
-
-    /// Replaces the credential by a renewed one, and says so to all.
-    pub fn renew(&mut self, certificate: Certificate, statement: MemberStatement, now: Instant) {
-        self.config.certificate = certificate;
-        self.config.statement = statement;
-        if matches!(self.state, State::Joined) {
-            self.announce(false, now);
-        }
-    }
-
-    /// Leaves the ring: hands its records over, announces it, and takes leave of its ordinary nodes.
-    pub fn leave(&mut self, now: Instant) {
-        self.begin_leave(now);
     }
 
     fn wall(&self, now: Instant) -> u64 {
@@ -375,14 +344,33 @@ impl SuperNode {
                 request,
                 mode,
                 record,
-            } => self.store_record(Origin::Peer(node, request), mode, record, now),
+            } => {
+                let origin = Origin {
+                    node,
+                    request,
+                    touch: false,
+                };
+                self.store_record(origin, mode, record, now);
+            }
+            Message::Touch {
+                request,
+                control,
+                signature,
+            } => {
+                let origin = Origin {
+                    node,
+                    request,
+                    touch: true,
+                };
+                self.store_touch(origin, control, signature, now);
+            }
             Message::Placed { request, outcome } => self.replica_answered(node, request, outcome),
             Message::Compare {
                 after,
                 last,
                 digest,
             } => self.compared(node, after, last, digest, now),
-            Message::Same { .. } => self.same(node, now),
+            Message::Same { after, last } => self.same(node, after, last, now),
             Message::Slots {
                 after,
                 last,
@@ -410,6 +398,7 @@ impl SuperNode {
             Timer::CopyRound => self.copy_round(now),
             Timer::Sweep => self.sweep(now),
             Timer::Keep => self.keep_due(),
+            Timer::Guard => self.guard_due(now),
             Timer::Announce => self.announce(false, now),
             Timer::Parting => self.parted(now),
         }
@@ -441,6 +430,7 @@ impl Machine for SuperNode {
             SuperNodeInput::Signed(signed) => self.signed(signed, now),
             SuperNodeInput::Verified(verified) => self.verified(verified, now),
             SuperNodeInput::Revocations(list) => self.revocations_offered(None, list),
+            SuperNodeInput::Load(load) => self.reported_load = load.into(),
             SuperNodeInput::Restored(kept) => self.restored(kept, now),
             SuperNodeInput::Seeds(seeds) => {
                 for seed in seeds {

@@ -200,6 +200,7 @@ wire!(enum FromOrdinary {
     2 Get { request, key, owner, newest },
     3 Put { request, mode, record },
     4 Ping { number },
+    5 Touch { request, control, signature },
 });
 wire!(enum FromSuperNode {
     0 Challenge { nonce, certificate, signature },
@@ -209,6 +210,7 @@ wire!(enum FromSuperNode {
     4 Put { request, outcome },
     5 Pong { number },
     6 Revocations { list },
+    7 Lost { key },
 });
 wire!(enum Mode { 0 Add, 1 Update, 2 Remove, });
 wire!(enum SearchEnd { 0 Complete, 1 Timeout, 2 Busy, });
@@ -225,6 +227,7 @@ wire!(enum Refused {
     8 Full,
     9 Busy,
     10 NotResponsible,
+    11 Absent,
 });
 wire!(enum Denial {
     0 Host,

@@ -136,6 +136,14 @@ fn associations(all: &mut Vectors, tombstone: SignedRecord) {
             record: tombstone,
         },
     );
+    all.ordinary(
+        "on-touch",
+        FromOrdinary::Touch {
+            request: 303,
+            control: record().control,
+            signature: record().signature,
+        },
+    );
     all.ordinary("on-ping", FromOrdinary::Ping { number: 5 });
     all.super_node(
         "sn-challenge",
@@ -198,6 +206,14 @@ fn associations(all: &mut Vectors, tombstone: SignedRecord) {
             outcome: PutOutcome::Refused(Refused::Record(RecordFault::Signature)),
         },
     );
+    all.super_node(
+        "sn-put-absent",
+        FromSuperNode::Put {
+            request: 303,
+            outcome: PutOutcome::Refused(Refused::Absent),
+        },
+    );
+    all.super_node("sn-lost", FromSuperNode::Lost { key });
     all.super_node("sn-pong", FromSuperNode::Pong { number: 5 });
     all.super_node(
         "sn-revocations",
@@ -294,6 +310,14 @@ fn records(all: &mut Vectors) {
             request: 401,
             mode: Mode::Add,
             record: record(),
+        },
+    );
+    all.peer(
+        "peer-touch",
+        Message::Touch {
+            request: 402,
+            control: record().control,
+            signature: record().signature,
         },
     );
     all.peer(

@@ -115,6 +115,8 @@ pub enum SuperNodeInput {
     Verified(Verified),
     /// What [`SuperNodeOutput::Persist`] had kept before a restart, all at once or in parts, before anything else comes in.
     Restored(Vec<(SlotId, Vec<u8>)>),
+    /// How much the machine that it runs on has to do, in percent: see [`overlay::SuperNodeInput::Load`].
+    Load(u8),
     /// The login server gave a newer revocation list.
     Revocations(RevocationList),
     /// Further super nodes to join by, or to heal a split by: id and QUIC address.

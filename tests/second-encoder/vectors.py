@@ -21,11 +21,13 @@ POINT = bytes.fromhex(
 )
 
 
+FIELDS = dict(
+    overlay=OVERLAY_ID, key=KEY, owner=ALICE, instance=DEVICE, update=1, remove=2, sequence=TIME, lifetime=3600
+)
+
+
 def record_of(body=b"body", **changed):
-    fields = dict(
-        overlay=OVERLAY_ID, key=KEY, owner=ALICE, instance=DEVICE, update=1, remove=2, sequence=TIME, lifetime=3600
-    )
-    head = control(**fields | changed)
+    head = control(**FIELDS | changed)
     return record(head, body, b"\x30\0", b"\x55" * 64), record_signed(head, body)
 
 
@@ -72,6 +74,7 @@ def association():
     yield on("on-put", 3, varint(301), varint(1), RECORD)
     yield on("on-put-remove", 3, varint(302), varint(2), TOMBSTONE)
     yield on("on-ping", 4, varint(5))
+    yield on("on-touch", 5, varint(303), control(**FIELDS), b"\x55" * 64)
     yield on("sn-challenge", 0, b"\x88" * 32, blob(b"\x30\0"), b"\x99" * 64)
     yield on(
         "sn-welcome", 1, varint(TIME), several([CONTACT]), several([text("stun:sn1.example.org:3478")]), option(None)
@@ -82,6 +85,8 @@ def association():
     yield on("sn-put", 4, varint(301), varint(0))
     yield on("sn-put-refused", 4, varint(301), varint(1), varint(5), varint(TIME))
     yield on("sn-put-faulty", 4, varint(301), varint(1), varint(0), varint(12))
+    yield on("sn-put-absent", 4, varint(303), varint(1), varint(11))
+    yield on("sn-lost", 7, KEY)
     yield on("sn-pong", 5, varint(5))
     yield on("sn-revocations", 6, blob(b"\1\2"))
 
@@ -117,6 +122,7 @@ def links():
     yield sn("slots", 15, after, last, several([place + varint(TIME)]), flag(False))
     yield sn("want", 16, several([place]))
     yield sn("copies", 17, several([RECORD]))
+    yield sn("touch", 18, varint(402), control(**FIELDS), b"\x55" * 64)
 
 
 def locations():

@@ -10,7 +10,7 @@ use machine::WallClock;
 
 use crate::association::{Contact, Denial};
 use crate::{
-    Candidate, FrameFault, GetError, LinkId, PlaceError, QueryId, RecordFault, SignedRecord,
+    Candidate, FrameFault, GetError, Key, LinkId, PlaceError, QueryId, RecordFault, SignedRecord,
 };
 
 /// What an ordinary node is made of.
@@ -138,6 +138,8 @@ pub enum OrdinaryEvent {
         /// Why.
         error: PlaceError,
     },
+    /// What this node placed under a key is nowhere any more, for all super nodes that kept it are gone: place it again.
+    Lost(Key),
     /// A super node did what no honest one does.
     Misbehaved {
         /// Which one, if it had proved who it is.

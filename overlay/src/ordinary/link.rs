@@ -175,6 +175,10 @@ impl OrdinaryNode {
             (FromSuperNode::Revocations { list }, State::Standing) => {
                 self.revocations_offered(id, &list, now);
             }
+            (FromSuperNode::Lost { key }, State::Standing) => {
+                self.placed.remove(&key);
+                self.event(OrdinaryEvent::Lost(key));
+            }
             (FromSuperNode::Pong { .. }, State::Standing) => {}
             (
                 FromSuperNode::Challenge { .. }
@@ -182,6 +186,7 @@ impl OrdinaryNode {
                 | FromSuperNode::Records { .. }
                 | FromSuperNode::Put { .. }
                 | FromSuperNode::Revocations { .. }
+                | FromSuperNode::Lost { .. }
                 | FromSuperNode::Pong { .. },
                 _,
             ) => self.misbehaved(id, Misbehaviour::OutOfPlace, now),

@@ -9,6 +9,7 @@ use machine::{Instant, Map};
 use super::reading::{DEADLINE, Found, is_own};
 use super::{Awaited, Call, OrdinaryEvent, OrdinaryNode, Timer};
 use crate::association::{FromOrdinary, Mode, PutOutcome};
+use crate::key::sha1;
 use crate::record::{MAX_AHEAD, MAX_BODY, MAX_LIFETIME, message, owner};
 use crate::{
     Control, GetError, Key, LinkId, PlaceError, Placement, Policy, QueryId, Reading, Refused,
@@ -17,6 +18,8 @@ use crate::{
 
 /// How long an association may take before the other one is asked, too.
 pub(super) const PUT_HEDGE: Duration = Duration::from_millis(1_000);
+/// How many of the own records are known to be stored.
+const PLACED: usize = 64;
 
 /// An `add`, `update` or `remove` under way.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Put {
     /// The sequence was raised once because a newer version was stored.
     raised: bool,
     sequence: u64,
+    /// The super nodes have body and certificate.
+    touch: bool,
 }
 
 #[derive(Debug)]
@@ -141,9 +146,14 @@ impl OrdinaryNode {
 
     fn start_put(&mut self, query: QueryId, mode: Mode, items: Vec<Item>, now: Instant) {
         let deadline = now + DEADLINE;
+        let item = items.first();
+        let known = item.and_then(|item| Some((self.placed.get(&item.control.key)?, item)));
+        let touch = mode == Mode::Update
+            && known.is_some_and(|(placed, item)| *placed == self.contents(&item.body));
         self.calls.insert(
             query,
             Call::Put(Put {
+                touch,
                 mode,
                 items,
                 record: None,
@@ -227,16 +237,27 @@ impl OrdinaryNode {
             return;
         };
         put.asked.insert(link, None);
-        let mode = put.mode;
+        let (mode, touch) = (put.mode, put.touch);
         let request = self.request(query, link);
-        self.send(
-            link,
-            &FromOrdinary::Put {
+        let message = if touch {
+            FromOrdinary::Touch {
+                request,
+                control: record.control,
+                signature: record.signature,
+            }
+        } else {
+            FromOrdinary::Put {
                 request,
                 mode,
                 record,
-            },
-        );
+            }
+        };
+        self.send(link, &message);
+    }
+
+    /// What is left out of a touch.
+    fn contents(&self, body: &[u8]) -> [u8; 20] {
+        sha1(&[self.certificate.der(), body])
     }
 
     pub(super) fn put_answered(
@@ -269,6 +290,12 @@ impl OrdinaryNode {
                 self.drop_requests(query);
                 self.sign_put(query, now);
             }
+            PutOutcome::Refused(Refused::Absent) if put.touch => {
+                put.touch = false;
+                put.asked.clear();
+                self.drop_requests(query);
+                self.put_on(query, now);
+            }
             // The other super node may do better.
             PutOutcome::Timeout | PutOutcome::Refused(Refused::Busy | Refused::NotResponsible) => {
                 self.put_on(query, now);
@@ -285,15 +312,26 @@ impl OrdinaryNode {
         let Some(Call::Put(put)) = self.calls.get_mut(&query) else {
             return;
         };
+        let record = put.record.take();
         if !put.items.is_empty() {
             self.seen.note(&put.items.remove(0).control);
         }
-        if put.items.is_empty() {
-            let sequence = put.sequence;
+        let (left, sequence) = (put.items.len(), put.sequence);
+        if let Some(record) = record {
+            let key = record.control.key;
+            self.placed.remove(&key);
+            if !record.control.removed && self.placed.len() < PLACED {
+                let contents = sha1(&[&record.certificate, &record.body]);
+                self.placed.insert(key, contents);
+            }
+        }
+        if left == 0 {
             self.end_put(query);
             return self.event(OrdinaryEvent::Placed { query, sequence });
         }
-        put.raised = false;
+        if let Some(Call::Put(put)) = self.calls.get_mut(&query) {
+            put.raised = false;
+        }
         self.sign_put(query, now);
     }
 

@@ -4,13 +4,14 @@
 //! is newer on its side and asks for what is newer on the list. It is the one mechanism for joining (copy first,
 //! announce after), for re-replication after a crash, and for replicas that missed something.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::NodeId;
 use machine::Instant;
 
+use super::owing::Owed;
 use super::placing::pen;
 use super::store::{Intent, Verdict};
 use super::{Offence, Offender, State, SuperNode, Timer, Waiting};
@@ -22,14 +23,17 @@ use crate::{Key, Refused, SignedRecord};
 const SOON: Duration = Duration::from_millis(300);
 /// How often each arc is compared with one other replica, ring changed or not.
 const ROUND: Duration = Duration::from_secs(10);
-/// How often copies go out, and how many bytes each time: the rate of re-replication.
+/// How often copies go out.
 const PACE: Duration = Duration::from_millis(50);
+/// The bytes in one message.
 const BYTES: usize = 48 * 1024;
-/// How many copies may wait.
-const QUEUE: usize = 200_000;
 /// Slots in one message, and of one arc in all.
 const SLOTS: usize = 1_500;
 const ARC: usize = 200_000;
+/// Arcs that are compared at one time.
+const COMPARISONS: usize = 4_096;
+/// How long one replica may take to send what it was asked for, before another is asked.
+const PATIENCE: Duration = Duration::from_secs(4);
 const WANTED: usize = 512;
 /// How long a record is kept after the super node ceased to be responsible for it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -41,11 +45,28 @@ const PARTING: Duration = Duration::from_secs(3);
 /// What is owed to other super nodes.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    queue: VecDeque<(NodeId, SlotId)>,
-    /// Lists of slots that have come in part.
-    lists: BTreeMap<(NodeId, Key, Key), Vec<Slot>>,
+    owed: Owed,
+    /// What was sent beyond the rate.
+    debt: usize,
+    /// Arcs that are being compared: the part of the other's list that has come, and whether what the other lacks is
+    /// sent without being asked for.
+    lists: BTreeMap<(NodeId, Key, Key), (Vec<Slot>, bool)>,
+    /// What was asked for lately: each from one replica.
+    wanted: BTreeMap<SlotId, Instant>,
     sync_due: Option<Instant>,
     running: bool,
+}
+
+impl Copies {
+    /// Whether a slot is to be asked for: not if another replica is about to send it.
+    fn wants(&mut self, slot: SlotId, now: Instant) -> bool {
+        let asked = self.wanted.entry(slot).or_insert(Instant::EPOCH);
+        let wants = *asked <= now;
+        if wants {
+            *asked = now + PATIENCE;
+        }
+        wants
+    }
 }
 
 impl SuperNode {
@@ -61,7 +82,7 @@ impl SuperNode {
             join.progress(now);
         }
         for node in sources {
-            self.compare(node, after, last, now);
+            self.compare(node, after, last, true, now);
         }
         self.fetched(now);
     }
@@ -90,6 +111,7 @@ impl SuperNode {
     }
 
     fn arrived(&mut self, slot: SlotId, now: Instant) {
+        self.copies.wanted.remove(&slot);
         if let State::Joining(join) = &mut self.state {
             join.progress(now);
             join.wanted.remove(&slot);
@@ -109,7 +131,8 @@ impl SuperNode {
         self.copies.sync_due = None;
         for (after, last, others) in self.ring.segments(self.own) {
             for node in others.into_iter().take(super::ring::REPLICAS) {
-                self.compare(node, after, last, now);
+                // The other does the same: whoever lacks something asks one of those that have it.
+                self.compare(node, after, last, false, now);
             }
         }
     }
@@ -123,12 +146,17 @@ impl SuperNode {
         for (after, last, others) in self.ring.segments(self.own) {
             if !others.is_empty() {
                 let node = others[self.rng.below(others.len() as u32) as usize];
-                self.compare(node, after, last, now);
+                self.compare(node, after, last, true, now);
             }
         }
     }
 
-    fn compare(&mut self, node: NodeId, after: Key, last: Key, now: Instant) {
+    fn compare(&mut self, node: NodeId, after: Key, last: Key, push: bool, now: Instant) {
+        if self.copies.lists.len() >= COMPARISONS {
+            self.copies.lists.clear();
+        }
+        let under_way = self.copies.lists.entry((node, after, last)).or_default();
+        under_way.1 |= push;
         let digest = self.store.digest(after, last, self.wall(now));
         let message = Message::Compare {
             after,
@@ -172,7 +200,8 @@ impl SuperNode {
         }
     }
 
-    pub(super) fn same(&mut self, node: NodeId, now: Instant) {
+    pub(super) fn same(&mut self, node: NodeId, after: Key, last: Key, now: Instant) {
+        self.copies.lists.remove(&(node, after, last));
         self.source_done(node, now);
     }
 
@@ -185,7 +214,10 @@ impl SuperNode {
         more: bool,
         now: Instant,
     ) {
-        let list = self.copies.lists.entry((node, after, last)).or_default();
+        // Of an arc that nobody asked for.
+        let Some((list, _)) = self.copies.lists.get_mut(&(node, after, last)) else {
+            return;
+        };
         if list.len() + slots.len() > ARC {
             self.copies.lists.remove(&(node, after, last));
             return self.misbehaved(Offender::SuperNode(node), Offence::Flood);
@@ -195,7 +227,7 @@ impl SuperNode {
             return;
         }
         let list = self.copies.lists.remove(&(node, after, last));
-        let theirs = list.unwrap_or_default();
+        let (theirs, push) = list.unwrap_or_default();
         let theirs: BTreeMap<SlotId, u64> = theirs
             .into_iter()
             .map(|slot| (slot.id, slot.sequence))
@@ -206,7 +238,7 @@ impl SuperNode {
             .map(|(id, _)| *id)
             .collect();
         let mine = self.store.slots(after, last, self.wall(now));
-        for slot in mine {
+        for slot in mine.into_iter().filter(|_| push) {
             if theirs
                 .get(&slot.id)
                 .is_none_or(|theirs| *theirs < slot.sequence)
@@ -214,9 +246,11 @@ impl SuperNode {
                 self.owe(node, slot.id, now);
             }
         }
-        let all: Vec<SlotId> = wanted.iter().copied().collect();
+        let mut all: Vec<SlotId> = wanted.iter().copied().collect();
         if let State::Joining(join) = &mut self.state {
             join.wanted.extend(wanted);
+        } else {
+            all.retain(|slot| self.copies.wants(*slot, now));
         }
         for chunk in all.chunks(WANTED) {
             let slots = chunk.to_vec();
@@ -232,9 +266,7 @@ impl SuperNode {
     }
 
     fn owe(&mut self, node: NodeId, slot: SlotId, now: Instant) {
-        if self.copies.queue.len() < QUEUE {
-            self.copies.queue.push_back((node, slot));
-        }
+        self.copies.owed.push(node, slot);
         if !self.copies.running {
             self.copies.running = true;
             self.timers.set(now, Timer::Copy);
@@ -244,23 +276,25 @@ impl SuperNode {
     /// Sends as many copies as the pace allows.
     pub(super) fn copy_due(&mut self, now: Instant) {
         let wall = self.wall(now);
-        let mut bytes = 0;
+        let allowed = self.config.limits.copy_rate as usize / (1_000 / PACE.as_millis() as usize);
+        let mut bytes = self.copies.debt;
         let mut batches: BTreeMap<NodeId, Vec<SignedRecord>> = BTreeMap::new();
-        while bytes < BYTES
-            && let Some((node, slot)) = self.copies.queue.pop_front()
+        while bytes < allowed.max(1)
+            && let Some((node, slot)) = self.copies.owed.pop()
         {
             if let Some(record) = self.store.record(slot, wall) {
                 bytes += record.size();
                 batches.entry(node).or_default().push(record.clone());
             }
         }
+        self.copies.debt = bytes.saturating_sub(allowed.max(1));
         for (node, records) in batches {
             // One record is at most 19 KiB: what exceeds the pace still fits the frame.
             for part in split(records) {
                 self.send_peer(node, &Message::Copies { records: part }, now);
             }
         }
-        self.copies.running = !self.copies.queue.is_empty();
+        self.copies.running = !self.copies.owed.is_empty();
         if self.copies.running {
             self.timers.set(now + PACE, Timer::Copy);
         } else if matches!(self.state, State::Leaving) {
@@ -333,6 +367,7 @@ impl SuperNode {
         self.timers.set(now + SWEEP, Timer::Sweep);
         let wall = self.wall(now);
         self.store.sweep(wall, now);
+        self.copies.wanted.retain(|_, until| *until > now);
         if !matches!(self.state, State::Joined) {
             return;
         }

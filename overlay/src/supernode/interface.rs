@@ -73,6 +73,8 @@ pub struct Limits {
     pub mesh: usize,
     /// Signatures being checked at one time.
     pub checks: usize,
+    /// Bytes of records in a second that it hands to other replicas.
+    pub copy_rate: u32,
 }
 
 impl Default for Limits {
@@ -88,6 +90,7 @@ impl Default for Limits {
             requests: 40,
             mesh: 48,
             checks: 4_096,
+            copy_rate: 1 << 20,
         }
     }
 }
@@ -123,6 +126,9 @@ pub enum SuperNodeInput {
     Revocations(RevocationList),
     /// What [`SuperNodeOutput::Persist`] had kept before a restart, all at once or in parts, before anything else comes in.
     Restored(Vec<(SlotId, Vec<u8>)>),
+    /// How much the machine that it runs on has to do, in percent: from 50 on the node turns away new associations, from
+    /// 70 searches, from 90 records. What waits inside the node counts by itself.
+    Load(u8),
     /// More members to join by.
     Seeds(Vec<Seed>),
 }

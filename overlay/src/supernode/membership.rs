@@ -299,6 +299,7 @@ impl SuperNode {
             self.send_all(&Message::Lost { node, incarnation });
         }
         self.searches_lost(node, now);
+        self.guard_soon(now);
         self.ring_changed(now);
     }
 

@@ -1,17 +1,69 @@
-//! The API of draft §9 for the super node itself, whose records belong to its node id.
+//! What a super node tells and does for whoever runs it; the API of draft §9 among it, for records that belong to its
+//! node id.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use credential::{OverlayId, Signature};
+use credential::{Certificate, MemberStatement, NodeId, OverlayId, Signature};
 use machine::Instant;
 
-use super::{Asker, Awaited, SuperNode, SuperNodeEvent};
+use super::placing::Parcel;
+use super::{Asker, Awaited, State, SuperNode, SuperNodeEvent};
 use crate::association::Mode;
 use crate::record::{MAX_BODY, MAX_LIFETIME, message, owner};
-use crate::{Control, GetError, Key, PlaceError, Placement, QueryId, SignedRecord};
+use crate::{Control, GetError, Key, LinkId, PlaceError, Placement, QueryId, SignedRecord};
 
 impl SuperNode {
+    /// The overlay that it is a member of.
+    #[must_use]
+    pub fn overlay(&self) -> OverlayId {
+        self.config.anchor.overlay()
+    }
+
+    /// Its own id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.own
+    }
+
+    /// The link to another super node, if one stands.
+    #[must_use]
+    pub fn link(&self, node: NodeId) -> Option<LinkId> {
+        self.link_to(node)
+    }
+
+    /// Sees to it that there is a link to a member: [`SuperNodeEvent::PeerUp`] or [`SuperNodeEvent::PeerFailed`] follows,
+    /// unless [`link`](Self::link) already has one.
+    pub fn connect(&mut self, node: NodeId, now: Instant) {
+        self.want_link(node, now);
+    }
+
+    /// The members of the ring that it knows, itself included, clockwise: id and WebSocket URL.
+    pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        let members = self.ring.members();
+        members.map(|(node, member)| (node, member.announcement.about.url.as_str()))
+    }
+
+    /// The super nodes that keep a key's records, the responsible one first.
+    #[must_use]
+    pub fn replicas(&self, key: Key) -> Vec<NodeId> {
+        self.ring.replicas(key)
+    }
+
+    /// Replaces the credential by a renewed one, and says so to all.
+    pub fn renew(&mut self, certificate: Certificate, statement: MemberStatement, now: Instant) {
+        self.config.certificate = certificate;
+        self.config.statement = statement;
+        if matches!(self.state, State::Joined) {
+            self.announce(false, now);
+        }
+    }
+
+    /// Leaves the ring: hands its records over, announces it, and takes leave of its ordinary nodes.
+    pub fn leave(&mut self, now: Instant) {
+        self.begin_leave(now);
+    }
+
     /// Looks a key up for the super node itself. See [`OrdinaryNode::get`](crate::OrdinaryNode::get).
     pub fn get(
         &mut self,
@@ -83,7 +135,8 @@ impl SuperNode {
             certificate: self.config.certificate.der().to_vec(),
             signature,
         };
-        self.place(Asker::Own(query), Mode::Update, record, now);
+        let parcel = Parcel::Record(Mode::Update, record);
+        self.place(Asker::Own(query), parcel, now);
     }
 
     pub(super) fn sign_own_record(

@@ -50,6 +50,7 @@ pub(super) struct Peer {
     suspected: Option<Instant>,
     budget: Budget,
     heavy: Budget,
+    pub(super) wrong_touches: Budget,
     flooding: bool,
 }
 
@@ -106,6 +107,7 @@ impl SuperNode {
             suspected: None,
             budget: Budget::new(),
             heavy: Budget::new(),
+            wrong_touches: Budget::new(),
             flooding: false,
         };
         self.peers.insert(link, peer);
@@ -399,6 +401,7 @@ fn is_heavy(message: &Message) -> bool {
         | Message::Find(_)
         | Message::Found { .. }
         | Message::Place { .. }
+        | Message::Touch { .. }
         | Message::Placed { .. }
         | Message::Same { .. }
         | Message::Copies { .. } => false,

@@ -3,27 +3,31 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use credential::{Certificate, NodeId};
+use credential::{Certificate, NodeId, Signature};
 use machine::Instant;
 
+use super::overload::Class;
 use super::store::{Intent, Pen, Verdict};
 use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, Mode, PutOutcome};
 use crate::checks::{record_checks, record_fault};
-use crate::peer::Message;
+use crate::peer::{Message, SlotId};
 use crate::record::owner;
-use crate::{PlaceError, Refused, SignedRecord};
+use crate::{Control, Key, PlaceError, RecordFault, Refused, SignedRecord};
 
 /// How long the replicas may take.
 const DEADLINE: Duration = Duration::from_millis(2_000);
 /// How many placings may be under way.
-const PLACINGS: usize = 4_096;
+pub(super) const PLACINGS: usize = 4_096;
 
 /// A record on its way to its replicas.
 #[derive(Debug)]
 pub(super) struct Placing {
     asker: Asker,
+    slot: SlotId,
+    key: Key,
     sequence: u64,
+    removed: bool,
     waiting: BTreeSet<NodeId>,
     quorum: usize,
     stored: usize,
@@ -54,11 +58,49 @@ impl Placing {
 
 /// Who wants to know what became of a record here.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
-    /// Another super node, under its number.
-    Peer(NodeId, u64),
-    /// A placing of this super node.
-    Own(u64),
+pub(super) struct Origin {
+    /// Another super node, or this one.
+    pub(super) node: NodeId,
+    /// Its number for it.
+    pub(super) request: u64,
+    /// It sent a touch.
+    pub(super) touch: bool,
+}
+
+/// What goes to the replicas.
+#[derive(Debug, Clone)]
+pub(super) enum Parcel {
+    /// A whole record, verified.
+    Record(Mode, SignedRecord),
+    /// What a replica that has the body can make a record of.
+    Touch {
+        control: Control,
+        signature: Signature,
+    },
+}
+
+impl Parcel {
+    const fn control(&self) -> &Control {
+        match self {
+            Self::Record(_, record) => &record.control,
+            Self::Touch { control, .. } => control,
+        }
+    }
+
+    fn message(self, request: u64) -> Message {
+        match self {
+            Self::Record(mode, record) => Message::Place {
+                request,
+                mode,
+                record,
+            },
+            Self::Touch { control, signature } => Message::Touch {
+                request,
+                control,
+                signature,
+            },
+        }
+    }
 }
 
 impl SuperNode {
@@ -78,7 +120,7 @@ impl SuperNode {
             self.wall(now),
         )
         .map_err(Refused::Record)?;
-        if self.checks.len() >= self.config.limits.checks {
+        if self.sheds(Class::Record) {
             return Err(Refused::Busy);
         }
         let waiting = Waiting::Put {
@@ -100,7 +142,7 @@ impl SuperNode {
     ) {
         let Some(failed) = failed else {
             self.chains.learn(&record.certificate);
-            return self.place(asker, mode, record, now);
+            return self.place(asker, Parcel::Record(mode, record), now);
         };
         let fault = record_fault(failed);
         if let Asker::Ordinary { link, .. } = asker {
@@ -109,16 +151,20 @@ impl SuperNode {
         self.placed(asker, 0, PutOutcome::Refused(Refused::Record(fault)));
     }
 
-    /// Hands a verified record to all its replicas.
-    pub(super) fn place(&mut self, asker: Asker, mode: Mode, record: SignedRecord, now: Instant) {
-        let replicas = self.ring.replicas(record.control.key);
+    /// Hands a record to all its replicas.
+    pub(super) fn place(&mut self, asker: Asker, parcel: Parcel, now: Instant) {
+        let control = parcel.control();
+        let replicas = self.ring.replicas(control.key);
         if self.placings.len() >= PLACINGS || replicas.is_empty() {
             return self.placed(asker, 0, PutOutcome::Refused(Refused::Busy));
         }
         let number = self.number();
         let placing = Placing {
             asker,
-            sequence: record.control.sequence,
+            slot: SlotId::of(control),
+            key: control.key,
+            sequence: control.sequence,
+            removed: control.removed,
             quorum: replicas.len() / 2 + 1,
             waiting: replicas.iter().copied().collect(),
             stored: 0,
@@ -127,16 +173,24 @@ impl SuperNode {
         self.placings.insert(number, placing);
         self.timers.set(now + DEADLINE, Timer::Placing(number));
         for node in replicas {
-            if node == self.own {
-                self.place_checked(Origin::Own(number), mode, record.clone(), None, now);
+            if node != self.own {
+                self.send_peer(node, &parcel.clone().message(number), now);
                 continue;
             }
-            let message = Message::Place {
+            let mut origin = Origin {
+                node,
                 request: number,
-                mode,
-                record: record.clone(),
+                touch: false,
             };
-            self.send_peer(node, &message, now);
+            match parcel.clone() {
+                Parcel::Record(mode, record) => {
+                    self.place_checked(origin, mode, record, None, now);
+                }
+                Parcel::Touch { control, signature } => {
+                    origin.touch = true;
+                    self.store_touch(origin, control, signature, now);
+                }
+            }
         }
     }
 
@@ -170,12 +224,7 @@ impl SuperNode {
             &self.chains,
             self.wall(now),
         )
-        .map_err(|fault| {
-            if let Origin::Peer(node, _) = origin {
-                self.accuse(node, fault, now);
-            }
-            Refused::Record(fault)
-        })?;
+        .map_err(|fault| self.fault(origin, fault, now))?;
         let intent = Intent::Put(mode);
         if self
             .store
@@ -206,13 +255,7 @@ impl SuperNode {
         now: Instant,
     ) {
         let outcome = match failed {
-            Some(failed) => {
-                let fault = record_fault(failed);
-                if let Origin::Peer(node, _) = origin {
-                    self.accuse(node, fault, now);
-                }
-                Err(Refused::Record(fault))
-            }
+            Some(failed) => Err(self.fault(origin, record_fault(failed), now)),
             // Only now does it count against the owner: a forger can't use up somebody else's rate.
             None => {
                 self.chains.learn(&record.certificate);
@@ -240,12 +283,24 @@ impl SuperNode {
         self.store.put(record, pen, intent, wall)
     }
 
-    fn store_answered(&mut self, origin: Origin, outcome: PutOutcome, now: Instant) {
-        match origin {
-            Origin::Peer(node, request) => {
-                self.send_peer(node, &Message::Placed { request, outcome }, now);
-            }
-            Origin::Own(number) => self.replica_answered(self.own, number, outcome),
+    /// A record is faulty. Of a touch that is nobody's fault: the body here may be another one.
+    fn fault(&mut self, origin: Origin, fault: RecordFault, now: Instant) -> Refused {
+        if origin.touch {
+            self.touch_failed(origin.node, now);
+            return Refused::Absent;
+        }
+        if origin.node != self.own {
+            self.accuse(origin.node, fault, now);
+        }
+        Refused::Record(fault)
+    }
+
+    pub(super) fn store_answered(&mut self, origin: Origin, outcome: PutOutcome, now: Instant) {
+        let (node, request) = (origin.node, origin.request);
+        if node == self.own {
+            self.replica_answered(node, request, outcome);
+        } else {
+            self.send_peer(node, &Message::Placed { request, outcome }, now);
         }
     }
 
@@ -275,6 +330,11 @@ impl SuperNode {
 
     fn end_placing(&mut self, number: u64, outcome: PutOutcome) {
         if let Some(placing) = self.placings.remove(&number) {
+            if let Asker::Ordinary { link, .. } = placing.asker
+                && outcome == PutOutcome::Stored
+            {
+                self.guard(link, placing.slot, placing.key, placing.removed);
+            }
             self.placed(placing.asker, placing.sequence, outcome);
         }
     }
@@ -285,6 +345,8 @@ impl SuperNode {
             Asker::Ordinary { link, request } => {
                 self.send_ordinary(link, &FromSuperNode::Put { request, outcome });
             }
+            // Nothing is placed to find out whether it is there.
+            Asker::Guard { .. } => {}
             Asker::Own(query) => self.event(match outcome {
                 PutOutcome::Stored => SuperNodeEvent::Placed { query, sequence },
                 PutOutcome::Refused(why) => SuperNodeEvent::PlaceFailed {

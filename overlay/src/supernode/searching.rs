@@ -8,6 +8,7 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::overload::Class;
 use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, SearchEnd};
 use crate::checks::{record_checks, record_fault};
@@ -21,7 +22,7 @@ const WAVE: Duration = Duration::from_millis(600);
 /// How long a search may take.
 const DEADLINE: Duration = Duration::from_millis(1_800);
 /// How many searches may be under way.
-const SEARCHES: usize = 4_096;
+pub(super) const SEARCHES: usize = 4_096;
 /// How often a search may be handed on by nodes whose tables differ.
 const TTL: u8 = 2;
 /// How many records one answer carries, and how many bytes.
@@ -63,7 +64,8 @@ impl SuperNode {
         if (is_replica && !own.is_empty() && !newest) || others.is_empty() {
             return self.answer(asker, own, Some(SearchEnd::Complete));
         }
-        if self.searches.len() >= SEARCHES {
+        let shed = matches!(asker, Asker::Ordinary { .. }) && self.sheds(Class::Search);
+        if shed || self.searches.len() >= SEARCHES {
             return self.answer(asker, Vec::new(), Some(SearchEnd::Busy));
         }
         // Live links first: whoever is being lost just now answers late or never.
@@ -274,8 +276,10 @@ impl SuperNode {
         } else {
             SearchEnd::Timeout
         };
-        if let Asker::Own(query) = search.asker {
-            return self.own_search_ended(query, search.found, end);
+        match search.asker {
+            Asker::Own(query) => return self.own_search_ended(query, search.found, end),
+            Asker::Guard { link, slot } => return self.guarded(link, slot, &search.found, end),
+            Asker::Ordinary { .. } => {}
         }
         self.answer(search.asker, Vec::new(), Some(end));
     }
@@ -313,12 +317,16 @@ impl SuperNode {
                 };
                 self.send_ordinary(link, &message);
             }
-            Asker::Own(query) => {
-                if let Some(end) = end {
-                    let found = records
-                        .into_iter()
-                        .map(|record| (SlotId::of(&record.control), record));
-                    self.own_search_ended(query, found.collect(), end);
+            Asker::Own(_) | Asker::Guard { .. } => {
+                let Some(end) = end else { return };
+                let found = records
+                    .into_iter()
+                    .map(|record| (SlotId::of(&record.control), record))
+                    .collect();
+                match asker {
+                    Asker::Own(query) => self.own_search_ended(query, found, end),
+                    Asker::Guard { link, slot } => self.guarded(link, slot, &found, end),
+                    Asker::Ordinary { .. } => {}
                 }
             }
         }

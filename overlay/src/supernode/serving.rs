@@ -11,13 +11,15 @@ use credential::{
 };
 use machine::Instant;
 
+use super::guarding::Guarded;
+use super::overload::Class;
 use super::{
     Asker, Awaited, Offence, Offender, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer,
     Waiting,
 };
 use crate::association::{Contact, Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome};
 use crate::budget::Budget;
-use crate::{LinkId, RecordFault, Refused, SignedRecord, frame};
+use crate::{Control, LinkId, RecordFault, Refused, SignedRecord, frame};
 
 /// How long the handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(8);
@@ -35,6 +37,8 @@ pub(super) struct Association {
     heard: Instant,
     /// The newest revocation list that it has.
     revocations: u64,
+    /// Records placed by it.
+    pub(super) guarded: Guarded,
 }
 
 #[derive(Debug)]
@@ -63,8 +67,8 @@ pub(super) struct User {
 
 /// Which device of whom.
 #[derive(Debug, Clone)]
-struct Device {
-    uri: String,
+pub(super) struct Device {
+    pub(super) uri: String,
     instance: Instance,
     serial: Serial,
     ends: u64,
@@ -73,13 +77,15 @@ struct Device {
 impl SuperNode {
     pub(super) fn association_opened(&mut self, link: LinkId, now: Instant) {
         let full = self.associations.len() >= self.config.limits.associations;
-        if full || !matches!(self.state, State::Joined) {
+        let shed = full || self.sheds(Class::Association);
+        if shed || !matches!(self.state, State::Joined) {
             return self.turn_away(link, Denial::Busy);
         }
         let association = Association {
             state: Phase::Opened,
             heard: now,
             revocations: 0,
+            guarded: Guarded::new(),
         };
         self.associations.insert(link, association);
         self.timers.set(now + HANDSHAKE, Timer::Association(link));
@@ -158,6 +164,14 @@ impl SuperNode {
                 },
                 Phase::Standing(_),
             ) => self.put(link, request, mode, record, now),
+            (
+                FromOrdinary::Touch {
+                    request,
+                    control,
+                    signature,
+                },
+                Phase::Standing(_),
+            ) => self.touch(link, request, control, signature, now),
             (FromOrdinary::Ping { number }, Phase::Standing(_)) => {
                 self.send_ordinary(link, &FromSuperNode::Pong { number });
             }
@@ -166,6 +180,7 @@ impl SuperNode {
                 | FromOrdinary::Proof { .. }
                 | FromOrdinary::Get { .. }
                 | FromOrdinary::Put { .. }
+                | FromOrdinary::Touch { .. }
                 | FromOrdinary::Ping { .. },
                 _,
             ) => {
@@ -183,10 +198,12 @@ impl SuperNode {
                 records: Vec::new(),
                 end: Some(crate::association::SearchEnd::Busy),
             },
-            Ok(FromOrdinary::Put { request, .. }) => FromSuperNode::Put {
-                request,
-                outcome: PutOutcome::Refused(Refused::Rate),
-            },
+            Ok(FromOrdinary::Put { request, .. } | FromOrdinary::Touch { request, .. }) => {
+                FromSuperNode::Put {
+                    request,
+                    outcome: PutOutcome::Refused(Refused::Rate),
+                }
+            }
             Ok(FromOrdinary::Ping { number }) => FromSuperNode::Pong { number },
             Ok(FromOrdinary::Hello { .. } | FromOrdinary::Proof { .. }) | Err(_) => return,
         };
@@ -353,10 +370,7 @@ impl SuperNode {
     /// A user places his own records only (attack: the certificate of one, the record of another).
     fn put(&mut self, link: LinkId, request: u64, mode: Mode, record: SignedRecord, now: Instant) {
         let asker = Asker::Ordinary { link, request };
-        let own = self
-            .user(link)
-            .is_some_and(|user| user.uri == record.control.owner);
-        if !own {
+        if !self.is_his(link, &record.control) {
             let fault = RecordFault::Owner;
             self.misbehaved_ordinary(link, Offence::Record(fault));
             return self.placed(asker, 0, PutOutcome::Refused(Refused::Record(fault)));
@@ -369,7 +383,12 @@ impl SuperNode {
         }
     }
 
-    fn user(&self, link: LinkId) -> Option<&Device> {
+    pub(super) fn is_his(&self, link: LinkId, control: &Control) -> bool {
+        self.user(link)
+            .is_some_and(|user| user.uri == control.owner)
+    }
+
+    pub(super) fn user(&self, link: LinkId) -> Option<&Device> {
         match &self.associations.get(&link)?.state {
             Phase::Standing(user) => Some(user),
             Phase::Opened | Phase::Challenged { .. } | Phase::Proving(_) => None,

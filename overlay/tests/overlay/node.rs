@@ -39,6 +39,8 @@ pub(crate) struct Sn {
     actions: VecDeque<Action>,
     /// Connections whose preface has come.
     open: BTreeSet<ConnectionId>,
+    /// How many signatures it has had checked.
+    pub(crate) verifications: usize,
     /// What it has kept over a restart.
     pub(crate) disk: BTreeMap<SlotId, Vec<u8>>,
     /// What this node alters on its way out, if it is evil.
@@ -169,6 +171,7 @@ impl Sn {
             dials: BTreeMap::new(),
             actions: VecDeque::new(),
             open: BTreeSet::new(),
+            verifications: 0,
             disk: BTreeMap::new(),
             evil: None,
         };
@@ -217,6 +220,7 @@ impl Sn {
                     SuperNodeInput::Signed(self.identity.signed(&request))
                 }
                 SuperNodeOutput::Verify(request) => {
+                    self.verifications += 1;
                     SuperNodeInput::Verified(self.verifier.verified(&request))
                 }
             };

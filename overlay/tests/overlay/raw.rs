@@ -20,6 +20,16 @@ pub(crate) struct Raw {
     pub(crate) connection: ConnectionId,
 }
 
+const NONCE: [u8; 32] = [9; 32];
+
+fn hello(at: usize) -> FromOrdinary {
+    FromOrdinary::Hello {
+        nonce: NONCE,
+        host: format!("sn{at}"),
+        revocations: 0,
+    }
+}
+
 impl World {
     /// Opens a connection to a super node.
     fn raw(&mut self, address: &str, first: Vec<u8>) -> Raw {
@@ -64,14 +74,48 @@ impl World {
     /// Plays an ordinary node up to the super node's answer to its proof.
     pub(crate) fn raw_ordinary(&mut self, identity: &Identity, at: usize) -> Raw {
         let raw = self.raw_stranger(at);
-        let nonce = [9; 32];
-        let host = format!("sn{at}");
-        let hello = FromOrdinary::Hello {
-            nonce,
-            host: host.clone(),
-            revocations: 0,
-        };
+        let hello = hello(at);
         self.say(raw, &hello);
+        let proof = self.proof(identity, raw, at);
+        self.say(raw, &proof);
+        raw
+    }
+
+    /// Plays so many ordinary nodes of one user at once, each up to the super node's answer to its proof.
+    pub(crate) fn raw_crowd(&mut self, identity: &Identity, at: usize, count: usize) -> Vec<Raw> {
+        let host = self.add_puppet("nowhere");
+        self.puppet(host, |puppet| {
+            for token in 0..count as u64 {
+                let address = format!("sn{at}");
+                puppet.actions.push_back(Action::Dial { token, address });
+            }
+        });
+        self.network.run_for(Duration::from_millis(200));
+        let opened = self.facts(host).iter().filter_map(|fact| match fact {
+            Fact::Opened { connection, .. } => Some(Raw {
+                host,
+                connection: *connection,
+            }),
+            _ => None,
+        });
+        let crowd: Vec<Raw> = opened.collect();
+        let hello = frame::encode(self.overlay(), &hello(at));
+        for &raw in &crowd {
+            self.send_bytes(raw, vec![0xfe]);
+            self.send_bytes(raw, hello.clone());
+        }
+        self.network.run_for(Duration::from_millis(200));
+        for &raw in &crowd {
+            let proof = frame::encode(self.overlay(), &self.proof(identity, raw, at));
+            self.send_bytes(raw, proof);
+        }
+        self.network.run_for(Duration::from_millis(200));
+        crowd
+    }
+
+    /// The answer to the challenge that has come.
+    fn proof(&self, identity: &Identity, raw: Raw, at: usize) -> FromOrdinary {
+        let host = format!("sn{at}");
         let answer: Vec<FromSuperNode> = self.heard(raw);
         let Some(FromSuperNode::Challenge {
             nonce: theirs,
@@ -83,18 +127,16 @@ impl World {
         };
         let challenge = Challenge {
             overlay: self.overlay(),
-            ordinary: &nonce,
+            ordinary: &NONCE,
             super_node: theirs,
             node: Certificate::read(certificate).unwrap().node().unwrap(),
             host: &host,
         };
         let message = challenge.message(Role::OrdinaryNode).unwrap();
-        let proof = FromOrdinary::Proof {
+        FromOrdinary::Proof {
             certificate: identity.certificate.der().to_vec(),
             signature: identity.sign(&message),
-        };
-        self.say(raw, &proof);
-        raw
+        }
     }
 
     /// Plays an ordinary node that is welcome.

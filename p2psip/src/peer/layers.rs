@@ -132,6 +132,10 @@ impl Peer {
                     | How::Denial(_) => Problem::SuperNode,
                 }));
             }
+            OrdinaryEvent::Lost(key) => {
+                self.registration.lost(key, now);
+                self.registration.run(&mut self.node, now);
+            }
             OrdinaryEvent::CredentialExpired => {
                 self.event(Event::Problem(Problem::CredentialExpired));
             }

@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use credential::{Instance, NodeId};
 use machine::{Instant, sort_by_key};
-use overlay::{LinkId, OrdinaryNode, Placement, QueryId};
+use overlay::{Key, LinkId, OrdinaryNode, Placement, QueryId};
 use sip::Fingerprint;
 
 use super::Event;
@@ -32,6 +32,8 @@ pub(super) struct Registration {
     changed: bool,
     failures: u32,
     timestamp: u64,
+    /// What was placed last.
+    body: Vec<u8>,
     online: bool,
 }
 
@@ -47,6 +49,7 @@ impl Registration {
             changed: false,
             failures: 0,
             timestamp: 0,
+            body: Vec::new(),
             online: false,
         }
     }
@@ -70,6 +73,18 @@ impl Registration {
         } else {
             self.due = Some(now);
         }
+    }
+
+    /// All who kept a record are gone.
+    pub(super) fn lost(&mut self, key: Key, now: Instant) {
+        if key == self.user.key() {
+            self.touch(now);
+        }
+    }
+
+    /// A part of a time that differs from device to device, so that those who began together do not go on together.
+    fn spread(&self, time: Duration) -> Duration {
+        time * u32::from(self.instance.0[15]) / 256
     }
 
     /// The user doesn't want to be callable any more.
@@ -107,8 +122,7 @@ impl Registration {
         if locations.is_empty() {
             return;
         }
-        self.timestamp = node.network_time(now).max(self.timestamp + 1);
-        let record = UserLocation {
+        let mut record = UserLocation {
             user: self.user.clone(),
             lifetime: LIFETIME,
             timestamp: self.timestamp,
@@ -118,7 +132,14 @@ impl Registration {
             locations,
         };
         let placement = Placement::lasting(LIFETIME);
-        let body = record.to_bytes();
+        // The same words need no later time stamp, and then are not sent again: see `OrdinaryNode::update`.
+        let mut body = record.to_bytes();
+        if body != self.body {
+            self.timestamp = node.network_time(now).max(self.timestamp + 1);
+            record.timestamp = self.timestamp;
+            body = record.to_bytes();
+            self.body.clone_from(&body);
+        }
         self.placing = Some(node.update(node.overlay(), self.user.key(), body, placement, now));
     }
 
@@ -156,7 +177,7 @@ impl Registration {
         self.due = Some(if core::mem::take(&mut self.changed) {
             now
         } else {
-            now + HALF_LIFE
+            now + (HALF_LIFE - self.spread(HALF_LIFE / 8))
         });
         (!core::mem::replace(&mut self.online, true)).then_some(Event::Online)
     }
@@ -177,7 +198,7 @@ impl Registration {
         self.due = Some(if core::mem::take(&mut self.changed) {
             now
         } else {
-            now + pause.min(LONGEST_PAUSE)
+            now + (pause.min(LONGEST_PAUSE) + self.spread(pause / 2))
         });
         let first = core::mem::take(&mut self.online) || self.failures == 1;
         first.then_some(Event::NotOnline)

@@ -365,6 +365,7 @@ impl Machine for SuperNode {
             Input::DialFailed { node } => self.tell(Below::DialFailed(node), now),
             Input::Signed(signed) => self.tell(Below::Signed(signed), now),
             Input::Verified(verified) => self.tell(Below::Verified(verified), now),
+            Input::Load(load) => self.tell(Below::Load(load), now),
             Input::Restored(kept) => self.tell(Below::Restored(kept), now),
             Input::Revocations(list) => self.tell(Below::Revocations(list), now),
             Input::Seeds(more) => self.tell(Below::Seeds(seeds(more)), now),

@@ -1,0 +1,115 @@
+//! Overload: what is turned away first, and where those go who were turned away.
+
+use std::time::Duration;
+
+use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
+use overlay::{Limits, Refused, SuperNodeInput};
+use sim::HostId;
+
+use crate::node::Node;
+use crate::raw::Raw;
+use crate::world::{World, key};
+
+fn load(world: &mut World, id: HostId, percent: u8) {
+    world.network.with(id, |node, now| {
+        if let Node::Sn(sn) = node {
+            machine::Machine::handle_input(&mut sn.machine, SuperNodeInput::Load(percent), now);
+            sn.drain(now);
+        }
+    });
+}
+
+/// Asks a super node for a key, and returns how that ended.
+fn search(world: &mut World, raw: Raw, name: &str) -> (usize, Option<SearchEnd>) {
+    let request = world.network.now().since_epoch().as_micros() as u64;
+    let get = FromOrdinary::Get {
+        request,
+        key: key(name),
+        owner: None,
+        newest: false,
+    };
+    world.say(raw, &get);
+    world.network.run_for(Duration::from_secs(3));
+    let (mut found, mut ended) = (0, None);
+    for answer in world.heard::<FromSuperNode>(raw) {
+        if let FromSuperNode::Records {
+            request: of,
+            records,
+            end,
+        } = answer
+            && of == request
+        {
+            found += records.len();
+            ended = ended.or(end);
+        }
+    }
+    (found, ended)
+}
+
+#[test]
+fn associations_go_first_then_searches_then_records_and_nobody_leaves() {
+    let mut world = World::with_super_nodes(74, 2);
+    let bob = world.authority.user("sip:bob@example.org", 1);
+    let raw = world.raw_user(&bob, 0);
+    let first = world.super_nodes[0];
+    let busy = PutOutcome::Refused(Refused::Busy);
+    let steps = [
+        (49, false, SearchEnd::Complete, PutOutcome::Stored),
+        (50, true, SearchEnd::Complete, PutOutcome::Stored),
+        (70, true, SearchEnd::Busy, PutOutcome::Stored),
+        (90, true, SearchEnd::Busy, busy),
+        (100, true, SearchEnd::Busy, busy),
+        (10, false, SearchEnd::Complete, PutOutcome::Stored),
+    ];
+    for (percent, turned_away, searched, placed) in steps {
+        load(&mut world, first, percent);
+        let stranger = world.raw_stranger(0);
+        world.network.run_for(Duration::from_secs(1));
+        let denied = world.denied(stranger) == Some(Denial::Busy);
+        assert_eq!(denied, turned_away, "at {percent} %");
+        let nowhere = search(&mut world, raw, "nowhere");
+        assert_eq!(nowhere, (0, Some(searched)), "at {percent} %");
+        let record = world.record(&bob, key("k"), &[percent], |_| {});
+        let outcome = world.put(raw, Mode::Update, record);
+        assert_eq!(outcome, placed, "at {percent} %");
+        // What it keeps it still tells, and who is associated stays so.
+        let here = search(&mut world, raw, "k");
+        assert_eq!(here, (1, Some(SearchEnd::Complete)), "at {percent} %");
+        assert!(!world.is_closed(raw));
+        assert_eq!(world.sn(first).machine.members().count(), 2);
+    }
+}
+
+#[test]
+fn those_turned_away_find_room_where_they_are_sent() {
+    let mut world = World::new(75);
+    world.limits = Limits {
+        associations: 20,
+        ..Limits::default()
+    };
+    world.grow(5);
+    // All of them know the same super node only, and come at the same moment.
+    let users: Vec<HostId> = (0..40)
+        .map(|number| {
+            let uri = format!("sip:user{number}@example.org");
+            let identity = world.authority.user(&uri, 1);
+            world.add_ordinary(identity, &[0])
+        })
+        .collect();
+    let begin = world.network.now();
+    let settled = world.network.run_until(Duration::from_secs(60), |network| {
+        users.iter().all(|&user| {
+            matches!(network.host(user), Node::On(on) if on.machine.associations().count() == 2)
+        })
+    });
+    assert!(settled, "everybody has two associations");
+    assert!(world.network.now() - begin < Duration::from_secs(30));
+    // They were spread by chance, not all sent to the same next one.
+    for &id in &world.super_nodes {
+        let events = &world.sn(id).events;
+        let came = events
+            .iter()
+            .filter(|event| matches!(event, overlay::SuperNodeEvent::Associated { .. }));
+        assert!(came.count() >= 8);
+    }
+}
