@@ -181,6 +181,44 @@ fn a24_r023_a_joining_super_node_that_drops_its_share_takes_nothing_away() {
 }
 
 #[test]
+fn a25_copies_after_a_loss_go_at_the_rate_that_is_set() {
+    const RATE: usize = 24_000;
+    let mut world = World::new(127);
+    world.limits.copy_rate = RATE as u32;
+    world.grow(7);
+    let alice = world.user("alice", &[0, 1]);
+    for number in 0..30 {
+        world.network.run_for(Duration::from_millis(300));
+        let key = key(&format!("{number}"));
+        world.update(alice, key, &[7; 6_000]).unwrap();
+    }
+    let lost = world.super_nodes.remove(4);
+    let had = world.sn(lost).machine.stored();
+    world.network.kill(lost);
+    assert!(world.settle(6));
+    world.network.keep_log();
+    const SECONDS: usize = 20;
+    world.network.run_for(Duration::from_secs(SECONDS as u64));
+    let log = world.network.take_log();
+    for &id in &world.super_nodes {
+        let copies = log.iter().filter(|traffic| {
+            let message = frame::decode(world.overlay(), &traffic.payload);
+            traffic.from == id && matches!(message, Ok(Message::Copies { .. }))
+        });
+        let bytes: usize = copies.map(|traffic| traffic.payload.len()).sum();
+        assert!(bytes <= RATE * SECONDS, "{bytes} bytes in {SECONDS} s");
+    }
+    world.network.run_for(Duration::from_secs(60));
+    let stored = world.super_nodes.iter();
+    let stored: usize = stored.map(|&id| world.sn(id).machine.stored()).sum();
+    assert_eq!(
+        stored,
+        5 * 30,
+        "{had} copies were lost, and are there again"
+    );
+}
+
+#[test]
 fn a25_r023_three_of_ten_super_nodes_fall_at_once_and_no_record_stays_lost() {
     let mut world = World::with_super_nodes(126, 20);
     let users: Vec<HostId> = (0..6)

@@ -75,10 +75,12 @@ impl Registration {
         }
     }
 
-    /// All who kept a record are gone.
+    /// All who kept a record are gone: it is placed again soon, though not by all users at the same moment, nor without
+    /// end for a super node that makes it up.
     pub(super) fn lost(&mut self, key: Key, now: Instant) {
-        if key == self.user.key() {
-            self.touch(now);
+        if key == self.user.key() && self.fingerprint.is_some() && self.placing.is_none() {
+            let soon = now + (FIRST_PAUSE + self.spread(4 * FIRST_PAUSE));
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
         }
     }
 
