@@ -15,6 +15,8 @@ pub enum Lie {
     Offer,
     /// Puts another DTLS fingerprint into answers.
     Answer,
+    /// Proves itself with another super node's certificate ([`EvilNode::borrow`](crate::EvilNode::borrow)).
+    Certificate,
     /// Sends what is no message at all, and one that is too large, before everything that it has to say.
     Garbage,
 }
@@ -29,6 +31,7 @@ impl Lie {
             Self::OldRecord => "old-record",
             Self::Offer => "offer",
             Self::Answer => "answer",
+            Self::Certificate => "certificate",
             Self::Garbage => "garbage",
         }
     }

@@ -2,6 +2,8 @@
 
 use crate::process::{Process, has_ended, signal};
 use crate::{Lie, PATIENCE, artefacts, until};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -237,6 +239,21 @@ impl EvilNode {
     /// When the file of wishes can't be written.
     pub fn tell(&self, lie: Lie) {
         tell(&self.wishes, lie);
+    }
+
+    /// Gets hold of the certificate of a super node of another network, for [`Lie::Certificate`].
+    ///
+    /// # Panics
+    ///
+    /// When the super node has none.
+    pub fn borrow(&self, other: &Network, number: usize) {
+        let enrolment = format!("node{}/enrolment.json", number + 1);
+        let enrolment = std::fs::read(other.data().join(enrolment)).expect("an enrolled node");
+        let enrolment: Value = serde_json::from_slice(&enrolment).expect("JSON");
+        let certificate = enrolment["certificate"].as_str().expect("a certificate");
+        let certificate = STANDARD.decode(certificate).expect("base64");
+        std::fs::write(self.wishes.with_extension("certificate"), certificate)
+            .expect("the network's directory is ours");
     }
 }
 

@@ -52,6 +52,8 @@ export type ProblemCode =
   | 'bad-name'
   /** The super node that serves the page does not answer, and nothing is known from earlier. */
   | 'no-super-node'
+  /** The only super node there is couldn't prove that it belongs to this overlay; nothing was sent to it. */
+  | 'super-node-refused'
   /** The login server does not answer. */
   | 'no-login-server'
   /** The login server refused; `detail` is its sentence. */

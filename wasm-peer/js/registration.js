@@ -166,8 +166,10 @@ export class Registration {
     this.#wasReady ||= ready;
   }
 
-  /** Misbehaviour of others is for the log: it was refused, and nothing has to be done. @param {string} code */
+  /** Misbehaviour of others is for the log: it was refused, and nothing has to be done while somebody else serves.
+   * @param {string} code */
   #problem(code) {
+    if (code === 'super-node-refused' && this.#up === 0) this.#on.problem(new PhoneError(code));
     const ends = code === 'credential-expired' || code === 'credential-revoked';
     if (!ends && code !== 'replaced') return console.warn(`partyline: ${code}`);
     this.#on.problem(new PhoneError(/** @type {any} */ (code)));

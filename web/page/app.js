@@ -33,7 +33,7 @@ const views = [
 ].map((view) => view(line));
 
 /** What a stranger did to the network, and the network coped with: nothing for its user to do. @type {Set<string>} */
-const UNSEEN = new Set(['bad-frame', 'bad-sip', 'super-node-refused', 'record-refused']);
+const UNSEEN = new Set(['bad-frame', 'bad-sip', 'record-refused']);
 /** What the banner says already. @type {Set<string>} */
 const UNREACHABLE = new Set(['network', 'no-super-node']);
 

@@ -131,6 +131,7 @@ export const german = {
   'problem.login-refused': 'Der Anmeldeserver hat abgelehnt: {detail}',
   'problem.signing-in': 'Die Anmeldung hat nicht geklappt; versuche es noch einmal.',
   'problem.credential-expired': 'Deine Anmeldung ist abgelaufen; bitte melde dich neu an.',
+  'problem.super-node-refused': 'Der Server konnte nicht beweisen, dass er zu diesem Netz gehört, darum wurde ihm nichts gesendet; frage, wer ihn betreibt, und lade dann die Seite neu.',
   'problem.root-changed': 'Der Anmeldeserver weist sich anders aus als bisher, darum wurde ihm nichts gesendet; frage, wer dieses Netz betreibt.',
   'problem.other-tab': 'Partyline ist in einem anderen Tab offen, und Anrufe kommen dort an.',
   'problem.unsupported': 'Dieser Browser kann nicht telefonieren; nimm ein aktuelles Firefox, Chrome, Edge oder Safari.',

@@ -130,6 +130,7 @@ export const english = {
   'problem.login-refused': 'The login server refused: {detail}',
   'problem.signing-in': 'Signing in didn’t work; try again.',
   'problem.credential-expired': 'Your sign-in has expired; please sign in again.',
+  'problem.super-node-refused': 'The server couldn’t prove that it belongs to this network, so nothing was sent to it; ask who runs it, then reload the page.',
   'problem.root-changed': 'The login server shows another identity than before, so nothing was sent to it; ask who runs this network.',
   'problem.other-tab': 'Partyline is open in another tab, and calls arrive there.',
   'problem.unsupported': 'This browser can’t do calls; use a current Firefox, Chrome, Edge or Safari.',

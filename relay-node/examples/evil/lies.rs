@@ -24,6 +24,8 @@ enum Lie {
     Offer,
     /// Puts another DTLS fingerprint into answers.
     Answer,
+    /// Proves itself with another super node's certificate, which is kept beside the file of the lie.
+    Certificate,
     /// Sends what is no message at all, and one that is too large, before everything that it has to say.
     Garbage,
 }
@@ -37,6 +39,7 @@ impl Lie {
             "old-record" => Self::OldRecord,
             "offer" => Self::Offer,
             "answer" => Self::Answer,
+            "certificate" => Self::Certificate,
             "garbage" => Self::Garbage,
             _ => return None,
         })
@@ -105,7 +108,7 @@ impl Evil {
                     let text = "INVITE \u{1f4a3}\r\n\r\n".to_owned();
                     self.ready.push_back(Output::Text { link, text });
                 }
-                let bytes = self.bend_records(lie, bytes);
+                let bytes = self.bend_frame(lie, bytes);
                 Output::Frame { link, bytes }
             }
             // Only on the last hop: two of them on one path would undo each other's change.
@@ -118,24 +121,35 @@ impl Evil {
         self.ready.push_back(output);
     }
 
-    fn bend_records(&mut self, lie: Lie, bytes: Vec<u8>) -> Vec<u8> {
-        let Ok(FromSuperNode::Records {
-            request,
-            records,
-            end,
-        }) = frame::decode(self.overlay, &bytes)
-        else {
-            return bytes;
-        };
-        records.iter().for_each(|record| self.keep(record.clone()));
-        let records = records
-            .into_iter()
-            .filter_map(|record| self.bend_record(lie, record))
-            .collect();
-        let message = FromSuperNode::Records {
-            request,
-            records,
-            end,
+    fn bend_frame(&mut self, lie: Lie, bytes: Vec<u8>) -> Vec<u8> {
+        let message = match frame::decode(self.overlay, &bytes) {
+            Ok(FromSuperNode::Records {
+                request,
+                records,
+                end,
+            }) => {
+                records.iter().for_each(|record| self.keep(record.clone()));
+                let records = records.into_iter();
+                let records = records.filter_map(|record| self.bend_record(lie, record));
+                FromSuperNode::Records {
+                    request,
+                    records: records.collect(),
+                    end,
+                }
+            }
+            Ok(FromSuperNode::Challenge {
+                nonce, signature, ..
+            }) if lie == Lie::Certificate => {
+                let file = self.file.with_extension("certificate");
+                let certificate = std::fs::read(&file);
+                FromSuperNode::Challenge {
+                    nonce,
+                    certificate: certificate
+                        .unwrap_or_else(|error| panic!("{}: {error}", file.display())),
+                    signature,
+                }
+            }
+            _ => return bytes,
         };
         frame::encode(self.overlay, &message)
     }
@@ -157,7 +171,7 @@ impl Evil {
             Lie::OldRecord => seen
                 .find(|seen| seen.control.is_same_slot(&record.control))
                 .cloned(),
-            Lie::None | Lie::Offer | Lie::Answer | Lie::Garbage => Some(record),
+            Lie::None | Lie::Offer | Lie::Answer | Lie::Certificate | Lie::Garbage => Some(record),
         }
     }
 }

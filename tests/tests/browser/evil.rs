@@ -1,7 +1,7 @@
 //! A super node that lies: each lie is refused before any media, and the page says the right sentence.
 
 use crate::stage::Stage;
-use tests::Lie;
+use tests::{Lie, Network, PATIENCE};
 
 /// Tells a lie, lets Alice call Bob, and sees how her call ends; nothing of the other side reaches her media.
 async fn refused(lie: Lie, code: &str, words: &str) {
@@ -63,6 +63,51 @@ async fn r130_an_old_record_leads_nowhere() {
     evil.tell(Lie::OldRecord);
     stage.alice.dial(&stage.bob_name).await;
     stage.alice.ends("offline", "is not online").await;
+    stage.close(&[]).await;
+}
+
+#[tokio::test]
+async fn r138_an_old_record_keeps_no_call_away() {
+    let (stage, evil) = Stage::set_at_evil_node().await;
+    // Bob comes again, with other keys; the super node hands out the record of his first visit, too.
+    stage.bob.sign_out().await;
+    stage.bob.sign_in(&stage.bob_name).await;
+    evil.tell(Lie::OldRecord);
+    stage.connect().await;
+    stage.bob.hears(&stage.alice).await;
+    stage.alice.hang_up().await;
+    stage.bob.ends("hung-up", "The call has ended").await;
+    stage.close(&[]).await;
+}
+
+#[tokio::test]
+async fn a02_r018_a_super_node_of_another_overlay_is_refused_in_words() {
+    let (stage, evil) = Stage::set_at_evil_node().await;
+    let other = Network::start(1).await;
+    evil.borrow(&other, 0);
+    evil.tell(Lie::Certificate);
+    let bob = &stage.bob;
+    bob.browser
+        .driver
+        .refresh()
+        .await
+        .expect("the page reloads");
+    bob.shows("problem", "super-node-refused", PATIENCE).await;
+    let told = bob.text("#toast-text").await;
+    assert!(told.contains("couldn’t prove that it belongs"), "{told}");
+    assert_ne!(bob.state().await, "ready");
+
+    // Nothing was lost: told the truth, both are there again.
+    evil.tell(Lie::None);
+    for page in [&stage.alice, bob] {
+        page.browser
+            .driver
+            .refresh()
+            .await
+            .expect("the page reloads");
+        page.reach(&["ready"]).await;
+    }
+    stage.connect().await;
     stage.close(&[]).await;
 }
 
