@@ -15,9 +15,7 @@ use crate::config::{Origin, SuperNode};
 use crate::direct::Door;
 use crate::driver::{Arrival, Status};
 use crate::outlet::Outlet;
-use crate::testing::Overlay;
-
-const SOON: Duration = Duration::from_secs(5);
+use crate::testing::{Overlay, PATIENCE};
 
 /// Longer than anything else in these tests takes.
 const IDLE: Duration = Duration::from_secs(2);
@@ -127,7 +125,10 @@ impl Stage {
     }
 
     async fn next(&mut self) -> Arrival {
-        timeout(SOON, self.arrivals.recv()).await.unwrap().unwrap()
+        timeout(PATIENCE, self.arrivals.recv())
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     async fn fact(&mut self) -> SuperNodeInput {
@@ -144,7 +145,7 @@ impl Stage {
             .unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        timeout(SOON, stream.read_to_string(&mut answer))
+        timeout(PATIENCE, stream.read_to_string(&mut answer))
             .await
             .unwrap()
             .unwrap();
@@ -169,7 +170,7 @@ fn refusal(refused: Result<Browser, Error>) -> (u16, String) {
 
 async fn close_code(browser: &mut Browser) -> u16 {
     loop {
-        match timeout(SOON, browser.next()).await.unwrap() {
+        match timeout(PATIENCE, browser.next()).await.unwrap() {
             Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
             Some(Ok(_)) => {}
             other => panic!("no close frame: {other:?}"),
@@ -289,7 +290,7 @@ async fn a44_browser_that_does_not_read_is_cut() {
         }
         None
     };
-    assert_eq!(timeout(SOON, closed).await.unwrap(), Some(1008));
+    assert_eq!(timeout(PATIENCE, closed).await.unwrap(), Some(1008));
     assert_eq!(stage.fact().await, SuperNodeInput::Closed { link });
 }
 
@@ -301,7 +302,7 @@ async fn a51_silent_connection_is_asked_once_and_ended() {
     let (mut asleep, link, _outlet) = stage.browser().await;
     let pings = tokio::spawn(async move {
         let mut pings = 0;
-        while let Ok(Some(Ok(message))) = timeout(IDLE * 2, awake.next()).await {
+        while let Ok(Some(Ok(message))) = timeout(PATIENCE, awake.next()).await {
             pings += usize::from(message.is_ping());
             if pings == 3 {
                 break;

@@ -3,9 +3,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::*;
-use crate::testing::Overlay;
-
-const SOON: Duration = Duration::from_secs(5);
+use crate::testing::{Overlay, PATIENCE};
 
 /// One super node's links and what they tell.
 struct End {
@@ -44,7 +42,10 @@ impl End {
     }
 
     async fn next(&mut self) -> LinkEvent {
-        timeout(SOON, self.events.recv()).await.unwrap().unwrap()
+        timeout(PATIENCE, self.events.recv())
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     async fn opened(&mut self) -> (LinkId, Certificate, PeerOutlet) {
@@ -181,7 +182,7 @@ async fn a03_self_signed_certificate_makes_no_link() {
         .unwrap()
         .await;
     if let Ok(connection) = connection {
-        let closed = timeout(SOON, connection.closed()).await.unwrap();
+        let closed = timeout(PATIENCE, connection.closed()).await.unwrap();
         assert!(closed.to_string().contains("certificate"), "{closed}");
     }
     honest.sees_no_link().await;
@@ -226,7 +227,7 @@ async fn a09_oversized_message_ends_the_link() {
         .await
         .unwrap();
     assert!(matches!(honest.next().await, LinkEvent::Closed { .. }));
-    timeout(SOON, connection.closed()).await.unwrap();
+    timeout(PATIENCE, connection.closed()).await.unwrap();
 }
 
 #[tokio::test]
