@@ -23,7 +23,7 @@ usage: cargo xtask <command>
   web [--debug]     build the page and the browser node into web/dist; with --debug, a defect
                     of the node says on the console where it is
   test [PART..]     run every check, or only the named parts:
-                    fmt layers clippy build unit web browser
+                    fmt layers web clippy build unit browser
   fuzz [TARGET..] [--seconds N]
                     throw spoilt bytes at every parser, or at the named ones, N seconds (60)
                     each, under libFuzzer; needs a C++ compiler

@@ -16,10 +16,11 @@ type Part = (&'static str, fn(&mut Count) -> Result<()>);
 const PARTS: &[Part] = &[
     ("fmt", fmt),
     ("layers", layers),
+    // The node holds the page: built before the node is, so that this is built once.
+    ("web", |_| web::build(Purpose::Serving).map(|_| ())),
     ("clippy", clippy),
     ("build", |_| build()),
     ("unit", unit),
-    ("web", |_| web::build(Purpose::Serving).map(|_| ())),
     ("browser", browser),
 ];
 
