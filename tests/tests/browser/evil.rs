@@ -1,7 +1,7 @@
 //! A super node that lies: each lie is refused before any media, and the page says the right sentence.
 
 use crate::stage::Stage;
-use tests::{Lie, Network, PATIENCE};
+use tests::{Kind, Lie, Network, PATIENCE, Page};
 
 /// Tells a lie, lets Alice call Bob, and sees how her call ends; nothing of the other side reaches her media.
 async fn refused(lie: Lie, code: &str, words: &str) {
@@ -69,14 +69,18 @@ async fn r130_an_old_record_leads_nowhere() {
 #[tokio::test]
 async fn r138_an_old_record_keeps_no_call_away() {
     let (stage, evil) = Stage::set_at_evil_node().await;
-    // Bob comes again, with other keys; the super node hands out the record of his first visit, too.
+    // Bob comes again, at another device; the super node still hands out the record of the one that he has left.
     stage.bob.sign_out().await;
-    stage.bob.sign_in(&stage.bob_name).await;
+    let bob = Page::open(Kind::Chromium, &stage.network.page(0), 880.0).await;
+    bob.sign_in(&stage.bob_name).await;
     evil.tell(Lie::OldRecord);
-    stage.connect().await;
-    stage.bob.hears(&stage.alice).await;
+    stage.alice.dial(&stage.bob_name).await;
+    bob.answer().await;
+    bob.hears(&stage.alice).await;
     stage.alice.hang_up().await;
-    stage.bob.ends("hung-up", "The call has ended").await;
+    bob.ends("hung-up", "The call has ended").await;
+    bob.quiet(&[]).await;
+    bob.quit().await;
     stage.close(&[]).await;
 }
 
