@@ -141,8 +141,8 @@ impl LoginServer {
         let request: RenewRequest =
             self.request(call, Class::Credential, self.config.limits.credential, now)?;
         let text = wire::renew_text(&self.overlay(), request.timestamp, &request.public_key);
-        let certificate = self
-            .prove(
+        let (owner, instance, serial) = self
+            .prove_user(
                 &request.certificate,
                 &text,
                 request.timestamp,
@@ -150,13 +150,9 @@ impl LoginServer {
                 now,
             )
             .await?;
-        let Some((uri, instance)) = certificate.user() else {
-            return Err(refuse(Refusal::Role));
-        };
         let Some(key) = proof::public_key(&request.public_key) else {
             return Err(bad("invalid_request", "The public key is no P-256 key."));
         };
-        let owner = name::tidy(uri, &self.config.domain);
         let identity = self.store.identity(&owner).await?;
         let device = self.store.device(&owner, &instance.to_string()).await?;
         let (Some(identity), Some(device)) =
@@ -164,7 +160,7 @@ impl LoginServer {
         else {
             return Err(refuse(Refusal::Revoked));
         };
-        if !self.store.is_good(certificate.serial()).await? {
+        if !self.store.is_good(serial).await? {
             return Err(refuse(Refusal::Revoked));
         }
         let guest = identity.guest != 0;
@@ -202,8 +198,8 @@ impl LoginServer {
         let request: RevokeRequest =
             self.request(call, Class::Credential, self.config.limits.credential, now)?;
         let text = wire::revoke_text(&self.overlay(), request.timestamp);
-        let certificate = self
-            .prove(
+        let (owner, instance, _) = self
+            .prove_user(
                 &request.certificate,
                 &text,
                 request.timestamp,
@@ -211,17 +207,13 @@ impl LoginServer {
                 now,
             )
             .await?;
-        let Some((uri, instance)) = certificate.user() else {
-            return Err(refuse(Refusal::Role));
-        };
-        let owner = name::tidy(uri, &self.config.domain);
         if let Some(device) = self.store.device(&owner, &instance.to_string()).await? {
             let (owner, id) = (&*owner, &*device.id);
             let whose = Revoke::Device { owner, id };
             self.store
                 .revoke(whose, &self.authority, now as i64)
                 .await?;
-            tracing::info!(uri, "device signed out");
+            tracing::info!(owner, "device signed out");
         }
         Ok(http::json(StatusCode::OK, &Revoked {}))
     }

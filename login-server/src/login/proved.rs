@@ -1,13 +1,13 @@
 //! What the machine endpoints have in common: a counted request, proved by a certificate's key.
 
-use credential::{Certificate, Refusal};
+use credential::{Certificate, Instance, Refusal, Serial};
 use hyper::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::{LoginServer, Trouble};
 use crate::http::Call;
 use crate::limit::{Class, address};
-use crate::proof;
+use crate::{name, proof};
 
 impl LoginServer {
     /// The document of a request, counted against what one address may ask for in a minute.
@@ -47,6 +47,23 @@ impl LoginServer {
             return Err(forbid("wrong_clock", sentence));
         }
         Ok(certificate)
+    }
+
+    /// As [`prove`](Self::prove), by a user's certificate: its owner, device and number.
+    pub(super) async fn prove_user(
+        &self,
+        certificate: &str,
+        text: &str,
+        timestamp: u64,
+        signature: &str,
+        now: u64,
+    ) -> Result<(String, Instance, Serial), Trouble> {
+        let certificate = self
+            .prove(certificate, text, timestamp, signature, now)
+            .await?;
+        let (uri, instance) = certificate.user().ok_or_else(|| refuse(Refusal::Role))?;
+        let owner = name::tidy(uri, &self.config.domain);
+        Ok((owner, instance, certificate.serial()))
     }
 }
 
