@@ -24,10 +24,11 @@ pub enum Kind {
 pub struct Browser {
     /// Which one it is.
     pub kind: Kind,
+    // Dropped before `driver`, which would wait two minutes for a browser that has stopped to answer.
+    _process: Process,
     /// The steering wheel.
     pub driver: WebDriver,
     bidi: Option<BiDi>,
-    _process: Process,
     _files: TempDir,
 }
 

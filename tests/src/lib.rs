@@ -19,7 +19,7 @@ mod wait;
 pub use browser::{Browser, Kind};
 pub use evil::Lie;
 pub use instrument::{Heard, Instrument, Stats};
-pub use network::{EvilNode, Network, SuperNode, readable};
+pub use network::{EvilNode, Network, SuperNode, readable, relay_node, start_node};
 pub use page::{Page, unique};
 pub use process::Process;
 pub use scratch::Scratch;

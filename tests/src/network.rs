@@ -51,7 +51,7 @@ impl Network {
     /// When it doesn't come up.
     pub async fn start_with(super_nodes: usize, settings: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("partyline-network-").expect("a temporary directory");
-        let mut command = Command::new(artefacts::program("relay-node"));
+        let mut command = relay_node();
         command
             .args(["dev", "--http", "127.0.0.1:0", "--domain", "example.org"])
             .args(["--super-nodes", &super_nodes.to_string()])
@@ -176,18 +176,6 @@ impl Network {
         }
     }
 
-    /// Starts a super node of this network from a configuration file, in a process of its own.
-    ///
-    /// # Panics
-    ///
-    /// When it can't be started; that it answers is for the caller to see.
-    pub fn start_node(&self, config: &Path) -> Process {
-        let mut command = Command::new(artefacts::program("relay-node"));
-        command.args(["run", "--config"]).arg(config);
-        let log = config.with_extension("log");
-        Process::start(&mut command, &log).expect("relay-node starts")
-    }
-
     /// A token with which one more node may become a super node.
     ///
     /// # Panics
@@ -197,7 +185,7 @@ impl Network {
         let config = self.ready["login"]["config"]
             .as_str()
             .expect("the ready line names the login server's file");
-        let mut command = Command::new(artefacts::program("relay-node"));
+        let mut command = relay_node();
         let output = command
             .args(["token", "--config", config])
             .output()
@@ -222,6 +210,22 @@ impl Network {
     pub fn output(&self) -> String {
         self.process.output()
     }
+}
+
+/// The built node, to be given arguments.
+pub fn relay_node() -> Command {
+    Command::new(artefacts::program("relay-node"))
+}
+
+/// Starts a node from a configuration file, in a process of its own; it prints into a `.log` beside the file.
+///
+/// # Panics
+///
+/// When it can't be started; that it answers is for the caller to see.
+pub fn start_node(config: &Path) -> Process {
+    let mut command = relay_node();
+    command.args(["run", "--config"]).arg(config);
+    Process::start(&mut command, &config.with_extension("log")).expect("relay-node starts")
 }
 
 /// A super node that lies as it is told; ends when dropped.

@@ -68,6 +68,19 @@ impl Page {
             .expect("the page opens");
     }
 
+    /// Reloads the page.
+    ///
+    /// # Panics
+    ///
+    /// When the browser can't.
+    pub async fn reload(&self) {
+        self.browser
+            .driver
+            .refresh()
+            .await
+            .expect("the page reloads");
+    }
+
     /// The page's state: `body[data-state]`.
     pub async fn state(&self) -> String {
         let state = self

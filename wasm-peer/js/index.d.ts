@@ -54,6 +54,8 @@ export type ProblemCode =
   | 'no-super-node'
   /** The only super node there is couldn't prove that it belongs to this overlay; nothing was sent to it. */
   | 'super-node-refused'
+  /** The network has no login server: nobody can sign in to it from a page. */
+  | 'no-sign-in'
   /** The login server does not answer. */
   | 'no-login-server'
   /** The login server refused; `detail` is its sentence. */
@@ -163,7 +165,7 @@ export class Phone extends EventTarget {
 
   readonly state: PhoneState;
   readonly identity: Identity | null;
-  /** The login server's page for devices and password; `null` until the network is known. */
+  /** The login server's page for devices and password; `null` until the network is known, or if it has none. */
   readonly accountUrl: string | null;
   /** Calls that have not ended. */
   readonly calls: readonly Call[];

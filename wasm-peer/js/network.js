@@ -3,7 +3,7 @@
 import { PhoneError } from './errors.js';
 import { keep, load } from './storage.js';
 
-/** @typedef {{ overlay: string, domain: string, login: string, bootstrap: string[], node: string }} Network */
+/** @typedef {{ overlay: string, domain: string, login: string | null, bootstrap: string[], node: string }} Network */
 
 /** Milliseconds that an answer may take. */
 const PATIENCE = 4_000;

@@ -42,7 +42,7 @@ export class Phone extends EventTarget {
   }
 
   get accountUrl() {
-    return this.#known && new URL('/account', this.#known.login).href;
+    return this.#known?.login ? new URL('/account', this.#known.login).href : null;
   }
 
   /** @returns {readonly Call[]} */
@@ -54,13 +54,13 @@ export class Phone extends EventTarget {
     try {
       requireBrowser();
       const returned = /[#&]state=/.test(location.hash)
-        ? await Identity.finishSignIn((await this.#network).login) : null;
+        ? await Identity.finishSignIn(loginOf(await this.#network)) : null;
       const identity = returned ?? await Identity.restore();
       if (identity) {
         this.#requireNetwork(identity);
         return await this.#enter(identity);
       }
-      await this.#network;
+      loginOf(await this.#network);
     } catch (error) {
       this.#problem(error);
     }
@@ -69,18 +69,18 @@ export class Phone extends EventTarget {
 
   /** @param {{ hint?: string }} [options] */
   async signIn({ hint } = {}) {
-    await Identity.leaveToSignIn((await this.#needNetwork()).login, { hint });
+    await Identity.leaveToSignIn(await this.#needLogin(), { hint });
   }
 
   async createAccount() {
-    await Identity.leaveToSignIn((await this.#needNetwork()).login, { create: true });
+    await Identity.leaveToSignIn(await this.#needLogin(), { create: true });
   }
 
   /** @param {string} [name] */
   async signInAsGuest(name) {
     this.#setState('signing-in');
     try {
-      await this.#enter(await Identity.asGuest((await this.#needNetwork()).login, name));
+      await this.#enter(await Identity.asGuest(await this.#needLogin(), name));
     } catch (error) {
       this.#setState('signed-out');
       throw error;
@@ -90,7 +90,7 @@ export class Phone extends EventTarget {
   async signOut() {
     await this.#registration?.leave();
     // the account's list of devices may go on naming this one: its key is gone all the same
-    if (this.#known) this.#identity?.revoke(this.#known.login).catch(() => {});
+    if (this.#known?.login) this.#identity?.revoke(this.#known.login).catch(() => {});
     await Identity.forget();
     this.#lock.announceSignOut();
     this.#signedOut();
@@ -125,6 +125,10 @@ export class Phone extends EventTarget {
   /** The network, asked for again if it wasn't there at the start. */
   async #needNetwork() {
     return this.#network.catch(() => (this.#network = this.#learn()));
+  }
+
+  async #needLogin() {
+    return loginOf(await this.#needNetwork());
   }
 
   /** Signs out whoever was signed in to another network that was at this address. @param {Identity} identity */
@@ -165,6 +169,7 @@ export class Phone extends EventTarget {
     const [Peer, superNodes] = await Promise.all([loadPeer(), knownSuperNodes(this.#origin)]);
     const registration = await Registration.open(Peer, identity, superNodes, {
       network: () => this.#needNetwork(),
+      login: () => this.#needLogin(),
       state: (state) => this.#setState(state),
       identity: (fresh) => { this.#identity = fresh; this.#setState(this.state, true); },
       incoming: (call) => emit(this, 'incoming', { call }),
@@ -219,4 +224,13 @@ export class Phone extends EventTarget {
     const { code, detail } = phoneError(error);
     emit(this, 'problem', { code, detail });
   }
+}
+
+/**
+ * The origin of the login server. A network may do without one, but then nobody signs in from a page.
+ * @param {import('./network.js').Network} network
+ */
+function loginOf({ login }) {
+  if (!login) throw new PhoneError('no-sign-in');
+  return login;
 }

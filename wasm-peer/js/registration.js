@@ -15,6 +15,7 @@ import { Timers } from './timers.js';
 /**
  * @typedef {object} Listener
  * @property {() => Promise<import('./network.js').Network>} network
+ * @property {() => Promise<string>} login origin of the login server
  * @property {(state: 'ready' | 'reconnecting') => void} state
  * @property {(identity: Identity) => void} identity the credential was renewed
  * @property {(call: Call) => void} incoming
@@ -193,7 +194,7 @@ export class Registration {
 
   async #renew() {
     try {
-      this.#identity = await this.#identity.renew((await this.#on.network()).login);
+      this.#identity = await this.#identity.renew(await this.#on.login());
       const { certificate, name } = this.#identity.credential;
       this.#peer.setCredential(fromBase64(certificate), name);
       this.#peer.goOnline(`sha-256 ${await this.#identity.mediaFingerprint()}`);

@@ -127,6 +127,7 @@ export const german = {
   'reconnecting': 'Keine Verbindung zum Netz. Sie wird wieder aufgebaut …',
   'problem.network': 'Das Netz ist nicht erreichbar; prüfe deine Verbindung, die Seite versucht es weiter.',
   'problem.no-super-node': 'Kein Teil des Netzes antwortet; prüfe deine Verbindung und lade die Seite neu.',
+  'problem.no-sign-in': 'Dieses Netz hat keinen Anmeldeserver, darum kann sich hier niemand anmelden; frage, wer es betreibt.',
   'problem.no-login-server': 'Der Anmeldeserver antwortet nicht; versuche es in einer Minute noch einmal.',
   'problem.login-refused': 'Der Anmeldeserver hat abgelehnt: {detail}',
   'problem.signing-in': 'Die Anmeldung hat nicht geklappt; versuche es noch einmal.',

@@ -126,6 +126,7 @@ export const english = {
   'reconnecting': 'No connection to the network. Reconnecting …',
   'problem.network': 'The network can’t be reached; check your connection, the page keeps trying.',
   'problem.no-super-node': 'No part of the network answers; check your connection, then reload the page.',
+  'problem.no-sign-in': 'This network has no login server, so nobody can sign in from a page; ask who runs it.',
   'problem.no-login-server': 'The login server doesn’t answer; try again in a minute.',
   'problem.login-refused': 'The login server refused: {detail}',
   'problem.signing-in': 'Signing in didn’t work; try again.',

@@ -11,11 +11,7 @@ async fn a_reload_stays_signed_in(kind: Kind) {
     let uri = page.create_account(&unique("dora")).await;
     assert!(uri.ends_with(&format!("@{}", network.domain())));
     for _ in 0..2 {
-        page.browser
-            .driver
-            .refresh()
-            .await
-            .expect("the page reloads");
+        page.reload().await;
         page.reach(&["ready"]).await;
         assert_eq!(page.uri().await, uri);
     }

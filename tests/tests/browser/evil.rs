@@ -91,11 +91,7 @@ async fn a02_r018_a_super_node_of_another_overlay_is_refused_in_words() {
     evil.borrow(&other, 0);
     evil.tell(Lie::Certificate);
     let bob = &stage.bob;
-    bob.browser
-        .driver
-        .refresh()
-        .await
-        .expect("the page reloads");
+    bob.reload().await;
     bob.shows("problem", "super-node-refused", PATIENCE).await;
     let told = bob.text("#toast-text").await;
     assert!(told.contains("couldn’t prove that it belongs"), "{told}");
@@ -104,11 +100,7 @@ async fn a02_r018_a_super_node_of_another_overlay_is_refused_in_words() {
     // Nothing was lost: told the truth, both are there again.
     evil.tell(Lie::None);
     for page in [&stage.alice, bob] {
-        page.browser
-            .driver
-            .refresh()
-            .await
-            .expect("the page reloads");
+        page.reload().await;
         page.reach(&["ready"]).await;
     }
     stage.connect().await;
@@ -126,11 +118,7 @@ async fn garbage_from_a_super_node_harms_no_page() {
         .await;
     evil.tell(Lie::None);
     for page in [&stage.alice, &stage.bob] {
-        page.browser
-            .driver
-            .refresh()
-            .await
-            .expect("the page reloads");
+        page.reload().await;
         page.reach(&["ready"]).await;
     }
     stage.connect().await;

@@ -4,14 +4,14 @@ use crate::stage::Stage;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use tests::{Browser, Instrument, Kind, Page, unique, until};
+use tests::{Browser, Instrument, Kind, Page, start_node, unique, until};
 
-fn tcp_port() -> u16 {
+pub(crate) fn tcp_port() -> u16 {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     socket.local_addr().expect("an address").port()
 }
 
-fn udp_port() -> u16 {
+pub(crate) fn udp_port() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     socket.local_addr().expect("an address").port()
 }
@@ -50,7 +50,7 @@ async fn r123_a_fourth_node_from_ten_lines_serves_a_caller_over_https() {
     }
     let file = directory.join("fourth.toml");
     fs::write(&file, config).expect("a file");
-    let node = stage.network.start_node(&file);
+    let node = start_node(&file);
     until("the fourth node", tests::PATIENCE, async || {
         tokio::net::TcpStream::connect(format!("127.0.0.1:{port}"))
             .await

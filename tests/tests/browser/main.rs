@@ -1,6 +1,7 @@
 //! The tests that drive real browsers: `cargo xtask test browser`.
 
 mod accounts;
+mod alone;
 mod away;
 mod calls;
 mod devices;

@@ -157,13 +157,7 @@ async fn r011_r088_the_kept_page_opens_in_firefox_without_its_super_node() {
 async fn r105_members_call_with_the_login_server_down() {
     let stage = Stage::set(Chromium, Chromium).await;
     stage.network.kill_login();
-    stage
-        .bob
-        .browser
-        .driver
-        .refresh()
-        .await
-        .expect("the page reloads");
+    stage.bob.reload().await;
     stage.bob.reach(&["ready"]).await;
     stage.connect().await;
     stage.alice.hears(&stage.bob).await;
