@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! membership   Hello {announcement?}              first on every link, both ways: who I am, if I have joined
-//!              Digest {buckets, revocations}      anti-entropy: a hash for each sixteenth of the ring
-//!              Members {bucket, entries}          the members that I know there, where the hashes differ
-//!              Announcements {announcements}      what the other lacks; also joining, leaving, moving
+//!              News {parts}                       who came, moved, left, was lost, and who is to be told of it
+//!              Digest {at, hash, revocations}     anti-entropy: a hash over the whole table
+//!              Branch {at, prefix, hashes}        where it differs: a hash for each sixteenth of that
+//!              Members {at, prefix, entries}      where that differs, too: the members that I know there
+//!              Announcements {announcements}      what the other lacks
 //!              Ask {nodes}                        the announcements that I lack
-//!              Lost {node, incarnation}           a hint: look yourself whether it lives
+//!              Doubt {node, incarnation}          a hint: look yourself whether it lives
 //!              Ping / Pong                        probes
 //!              Revocations {list}
 //! search       Find {asker, request, key, ..}  -> Found {request, records}, DIRECTLY to the asker
@@ -37,17 +39,30 @@ pub enum Message {
         /// It has not joined and asks for the table.
         joining: bool,
     },
-    /// Compares the tables of members.
+    /// Compares the tables of members, as they were at a time.
     Digest {
-        /// One hash for each of the sixteen buckets, by the first digit of the node id.
-        buckets: [u64; 16],
+        /// What happened later is left out, in milliseconds since 1970.
+        at: u64,
+        /// The hash over all members.
+        hash: u64,
         /// The number of the newest revocation list.
         revocations: u64,
     },
-    /// The members of one bucket that the sender knows.
+    /// Compares a part of the tables.
+    Branch {
+        /// As in the digest.
+        at: u64,
+        /// Which part.
+        prefix: Prefix,
+        /// One hash for each sixteenth of the part, by the next digit of the node id.
+        hashes: [u64; 16],
+    },
+    /// The members of one part that the sender knows.
     Members {
-        /// Which sixteenth of the ring.
-        bucket: u8,
+        /// As in the digest.
+        at: u64,
+        /// Which part.
+        prefix: Prefix,
         /// Node and incarnation.
         entries: Vec<(NodeId, u64)>,
     },
@@ -61,12 +76,17 @@ pub enum Message {
         /// At most 64.
         nodes: Vec<NodeId>,
     },
-    /// The sender lost a member. Not believed, only looked into.
-    Lost {
+    /// The sender can't reach a member. Not believed, only looked into.
+    Doubt {
         /// The member.
         node: NodeId,
         /// Which of its lives.
         incarnation: u64,
+    },
+    /// What has happened, on its way to all members.
+    News {
+        /// None in a sign of life.
+        parts: Vec<Part>,
     },
     /// Asks whether the other is there.
     Ping {
@@ -197,7 +217,25 @@ impl About {
     }
 }
 
+impl About {
+    /// Whom it speaks of, by the place of the id in the statement.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        NodeId::from_slice(self.statement.get(1..21)?)
+    }
+}
+
+impl Gone {
+    /// The bytes that the reporter, or the one that leaves, signs.
+    #[must_use]
+    pub fn message(&self, overlay: OverlayId) -> Vec<u8> {
+        let mut message = DEPARTURE.to_vec();
+        message.extend_from_slice(&overlay.0);
+        postcard::to_extend(self, message).unwrap_or_default()
+    }
+}
+
 const DOMAIN: &[u8] = b"partyline announcement 1\0";
+const DEPARTURE: &[u8] = b"partyline departure 1\0";
 
 /// Names what is stored for one (key, owner, instance): the SHA-1 of key, instance, and owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -224,6 +262,57 @@ pub struct Slot {
     pub sequence: u64,
 }
 
+/// The members whose ids begin with these digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefix {
+    /// How many hexadecimal digits, at most 8.
+    pub digits: u8,
+    /// The digits, the first one highest, in the high bits of the number.
+    pub bits: u32,
+}
+
+/// News with the arc of the ring whose members the receiver is to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The arc begins after the receiver and ends before this. The receiver itself: it tells nobody.
+    pub until: NodeId,
+    /// What has happened.
+    pub events: Vec<Event>,
+}
+
+/// What can happen to a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// It has joined, moved, renewed its credential, or says that it lives.
+    Up(Announcement),
+    /// It has left or is lost.
+    Gone(Departure),
+}
+
+/// The end of a member's life, signed by the one that says so.
+///
+/// `signature` is over `"partyline departure 1" 0x00`, the overlay id, and the postcard of `gone`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    /// What is said.
+    pub gone: Gone,
+    /// By the key of the reporter, or of the member itself.
+    pub signature: Signature,
+}
+
+/// The contents of a [`Departure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Who is gone.
+    pub node: NodeId,
+    /// Which of its lives: a later announcement refutes it.
+    pub incarnation: u64,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+    /// The neighbour on the ring that lost it; none if it leaves by itself.
+    pub reporter: Option<NodeId>,
+}
+
 /// What a super node says of itself, signed by itself and carrying the authority's word that it is one.
 ///
 /// `signature` is over `"partyline announcement 1" 0x00`, the overlay id, and the postcard of `about`.
@@ -242,8 +331,6 @@ pub struct About {
     pub statement: Vec<u8>,
     /// When it was said, in milliseconds since 1970; a later one replaces an earlier one.
     pub incarnation: u64,
-    /// The super node leaves.
-    pub leaving: bool,
     /// Where other super nodes dial it, `host:port` of QUIC.
     pub quic: String,
     /// Where ordinary nodes dial it, `wss://host:port/p2psip`.

@@ -1,6 +1,8 @@
 //! The super node: the ring, the store, the search, and the associations that it serves.
 
+mod comparing;
 mod copying;
+mod departing;
 mod guarding;
 mod interface;
 mod joining;
@@ -11,17 +13,21 @@ mod owing;
 mod own;
 mod peers;
 mod placing;
+mod probing;
 mod ring;
 mod rules;
 mod searching;
 mod serving;
+mod spreading;
 mod store;
 mod touching;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use credential::{Check, Job, MemberStatement, NodeId, RevocationList, Sign, Signed, Verified};
 use machine::{Instant, Machine, Outbox, Rng};
@@ -30,18 +36,21 @@ pub use self::interface::{
     Limits, Offence, Offender, Seed, SuperNodeConfig, SuperNodeEvent, SuperNodeInput,
     SuperNodeOutput,
 };
+pub use self::ring::{Intern, Member};
 
 use self::copying::Copies;
+use self::departing::Suspicion;
 use self::joining::Join;
 use self::peers::{Dial, Peer};
 use self::placing::{Origin, Placing};
 use self::ring::Ring;
 use self::searching::Search;
 use self::serving::{Association, User};
+use self::spreading::Spreading;
 use self::store::Store;
 use crate::association::Mode;
 use crate::checks::{Chains, Checks};
-use crate::peer::{About, Announcement, Message, SlotId};
+use crate::peer::{About, Announcement, Departure, Gone, Message, SlotId};
 use crate::timers::Timers;
 use crate::{Control, LinkId, QueryId, SignedRecord};
 
@@ -58,6 +67,18 @@ pub struct SuperNode {
     announcement: Option<Announcement>,
     leave_announced: bool,
     ring: Ring,
+    interner: Option<Arc<dyn Intern>>,
+    news: Spreading,
+    /// When the word of some members came last.
+    heard: BTreeMap<NodeId, Instant>,
+    /// Members that somebody has reported lost.
+    suspects: BTreeMap<NodeId, Suspicion>,
+    /// Members that could not be reached, and until when they are asked last.
+    avoided: BTreeMap<NodeId, Instant>,
+    /// Who reported whose loss, and when that was refuted.
+    refuted: BTreeMap<(NodeId, NodeId), Instant>,
+    /// With whom the table is to be compared again, and how many more times after that.
+    again: Option<(NodeId, u8)>,
     peers: BTreeMap<LinkId, Peer>,
     ready: BTreeMap<NodeId, BTreeSet<LinkId>>,
     dials: BTreeMap<NodeId, Dial>,
@@ -126,6 +147,12 @@ enum Waiting {
         from: NodeId,
         statement: MemberStatement,
         announcement: Announcement,
+        until: NodeId,
+    },
+    Departure {
+        from: NodeId,
+        departure: Departure,
+        until: NodeId,
     },
     Revocations(Option<NodeId>, RevocationList),
     /// What somebody who asked this super node wants placed.
@@ -155,6 +182,7 @@ enum Waiting {
 enum Awaited {
     Challenge(LinkId),
     Announcement(About),
+    Departure(Gone),
     Record {
         query: QueryId,
         control: Control,
@@ -183,6 +211,12 @@ enum Timer {
     Guard,
     Announce,
     Parting,
+    News,
+    /// A member has had time to refute its loss.
+    Suspicion(NodeId),
+    /// A member that was lost may have been reported by others.
+    Report(NodeId),
+    Again,
 }
 
 /// How many verified certificates are remembered.
@@ -202,6 +236,13 @@ impl SuperNode {
             announcement: None,
             leave_announced: false,
             ring: Ring::new(own),
+            interner: None,
+            news: Spreading::default(),
+            heard: BTreeMap::new(),
+            suspects: BTreeMap::new(),
+            avoided: BTreeMap::new(),
+            refuted: BTreeMap::new(),
+            again: None,
             peers: BTreeMap::new(),
             ready: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -231,6 +272,34 @@ impl SuperNode {
         node.sweep(now);
         node.copy_round(now);
         node
+    }
+
+    /// Starts a node as a member with a table that it trusts, its own announcement among it: it goes on where it, or
+    /// whoever handed it the table, stopped a moment ago.
+    #[must_use]
+    pub fn resume(config: SuperNodeConfig, members: &[Arc<Member>], now: Instant) -> Self {
+        let mut node = Self::new(config, now);
+        node.ring.fill(members);
+        let own = node.ring.member(node.own);
+        node.announcement = own.map(|own| own.announcement().clone());
+        if node.announcement.is_some() {
+            node.state = State::Joined;
+            node.timers.clear();
+            node.dials.clear();
+            node.outbox = Outbox::default();
+            let phase = |rng: &mut Rng, most: u32| Duration::from_millis(rng.below(most).into());
+            let (sweep, round) = (phase(&mut node.rng, 20_000), phase(&mut node.rng, 10_000));
+            node.sweep(now + sweep);
+            node.copy_round(now + round);
+            let rounds = phase(&mut node.rng, 30_000);
+            node.begin_rounds(now + rounds);
+        }
+        node
+    }
+
+    /// Has its table share what it knows of members with other nodes of the process.
+    pub fn share(&mut self, interner: Arc<dyn Intern>) {
+        self.interner = Some(interner);
     }
 
     fn wall(&self, now: Instant) -> u64 {
@@ -273,6 +342,7 @@ impl SuperNode {
         match self.signing.remove(&signed.job) {
             Some(Awaited::Challenge(link)) => self.challenge_signed(link, signature),
             Some(Awaited::Announcement(about)) => self.announcement_signed(about, signature, now),
+            Some(Awaited::Departure(gone)) => self.departure_signed(gone, signature, now),
             Some(Awaited::Record {
                 query,
                 control,
@@ -292,7 +362,16 @@ impl SuperNode {
                 from,
                 statement,
                 announcement,
-            } => self.announcement_checked(from, &statement, announcement, failed, now),
+                until,
+            } => {
+                let news = (announcement, until);
+                self.announcement_checked(from, &statement, news, failed, now);
+            }
+            Waiting::Departure {
+                from,
+                departure,
+                until,
+            } => self.departure_checked(from, departure, until, failed, now),
             Waiting::Revocations(from, _) if failed.is_some() => self.revocations_refused(from),
             Waiting::Revocations(_, list) => self.revocations_checked(list, now),
             Waiting::Put {
@@ -321,17 +400,26 @@ impl SuperNode {
                 joining,
             } => self.greeted(link, node, announcement, joining, now),
             Message::Digest {
-                buckets,
+                at,
+                hash,
                 revocations,
-            } => self.digest_received(link, buckets, revocations, now),
-            Message::Members { bucket, entries } => self.members_received(link, bucket, &entries),
+            } => self.digest_received(link, (at, hash), revocations, now),
+            Message::Branch { at, prefix, hashes } => {
+                self.branch_received(link, at, prefix, &hashes);
+            }
+            Message::Members {
+                at,
+                prefix,
+                entries,
+            } => self.members_received((link, node), (at, prefix), &entries, now),
             Message::Announcements { announcements } => {
                 for announcement in announcements {
-                    self.consider(node, announcement, now);
+                    self.consider(node, announcement, self.own, now);
                 }
             }
             Message::Ask { nodes } => self.asked(link, nodes),
-            Message::Lost { node, incarnation } => self.suspect(node, incarnation, now),
+            Message::Doubt { node, incarnation } => self.suspect(node, incarnation, now),
+            Message::News { parts } => self.news(node, parts, now),
             Message::Ping { number } => self.send_link(link, &Message::Pong { number }),
             Message::Pong { .. } => {}
             Message::Revocations { list } => match RevocationList::read(&list) {
@@ -399,7 +487,11 @@ impl SuperNode {
             Timer::Sweep => self.sweep(now),
             Timer::Keep => self.keep_due(),
             Timer::Guard => self.guard_due(now),
-            Timer::Announce => self.announce(false, now),
+            Timer::Announce => self.announce_due(now),
+            Timer::News => self.news_due(now),
+            Timer::Report(node) => self.report_due(node, now),
+            Timer::Suspicion(node) => self.suspicion_due(node, now),
+            Timer::Again => self.again_due(now),
             Timer::Parting => self.parted(now),
         }
     }

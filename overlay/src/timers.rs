@@ -20,6 +20,11 @@ impl<T: Ord + Copy> Timers<T> {
         self.due.push(Reverse((at, timer)));
     }
 
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.due.clear();
+    }
+
     /// Takes the next timer that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<T> {
         let &Reverse((at, timer)) = self.due.peek()?;

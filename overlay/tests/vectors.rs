@@ -8,7 +8,9 @@ use credential::{Instance, NodeId, OverlayId, Signature};
 use overlay::association::{
     Contact, Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd,
 };
-use overlay::peer::{About, Announcement, Find, Message, Slot, SlotId};
+use overlay::peer::{
+    About, Announcement, Departure, Event, Find, Gone, Message, Part, Prefix, Slot, SlotId,
+};
 use overlay::{Control, Key, Policy, RecordFault, Refused, SignedRecord, Wire, Writer, frame};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -226,7 +228,6 @@ fn membership(all: &mut Vectors) {
         about: About {
             statement: vec![0xaa; 142],
             incarnation: SEQUENCE,
-            leaving: false,
             quic: "sn1.example.org:5062".into(),
             url: "wss://sn1.example.org/p2psip".into(),
         },
@@ -243,41 +244,77 @@ fn membership(all: &mut Vectors) {
             joining: true,
         },
     );
-    let mut buckets = [0; 16];
-    buckets[2] = 0x0102_0304_0506_0708;
-    all.peer(
-        "peer-digest",
-        Message::Digest {
-            buckets,
-            revocations: 7,
-        },
-    );
-    all.peer(
-        "peer-members",
-        Message::Members {
-            bucket: 2,
-            entries: vec![(NODE, SEQUENCE)],
-        },
-    );
+    comparing(all);
     all.peer(
         "peer-announcements",
         Message::Announcements {
-            announcements: vec![announcement],
+            announcements: vec![announcement.clone()],
         },
     );
     all.peer("peer-ask", Message::Ask { nodes: vec![NODE] });
     all.peer(
-        "peer-lost",
-        Message::Lost {
+        "peer-doubt",
+        Message::Doubt {
             node: NODE,
             incarnation: SEQUENCE,
         },
     );
+    let gone = Gone {
+        node: NODE,
+        incarnation: SEQUENCE,
+        at: SEQUENCE + 1_000,
+        reporter: Some(OTHER),
+    };
+    all.0
+        .insert("departure-signed".into(), gone.message(OVERLAY));
+    let signature = Signature([0xcc; 64]);
+    let events = vec![
+        Event::Gone(Departure { gone, signature }),
+        Event::Up(announcement),
+    ];
+    let parts = vec![Part {
+        until: OTHER,
+        events,
+    }];
+    all.peer("peer-news", Message::News { parts });
+    all.peer("peer-alive", Message::News { parts: Vec::new() });
     all.peer("peer-ping", Message::Ping { number: 5 });
     all.peer("peer-pong", Message::Pong { number: 5 });
     all.peer(
         "peer-revocations",
         Message::Revocations { list: vec![1, 2] },
+    );
+}
+
+fn comparing(all: &mut Vectors) {
+    all.peer(
+        "peer-digest",
+        Message::Digest {
+            at: SEQUENCE,
+            hash: 0x0102_0304_0506_0708,
+            revocations: 7,
+        },
+    );
+    let mut hashes = [0; 16];
+    hashes[2] = 0x0102_0304_0506_0708;
+    all.peer(
+        "peer-branch",
+        Message::Branch {
+            at: SEQUENCE,
+            prefix: Prefix { digits: 0, bits: 0 },
+            hashes,
+        },
+    );
+    all.peer(
+        "peer-members",
+        Message::Members {
+            at: SEQUENCE,
+            prefix: Prefix {
+                digits: 2,
+                bits: 0x2200_0000,
+            },
+            entries: vec![(NODE, SEQUENCE)],
+        },
     );
 }
 

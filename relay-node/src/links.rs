@@ -23,17 +23,20 @@ use crate::framed;
 use crate::identity::Identity;
 use crate::outlet::{Drain, Outlet, Stuck, outlet};
 
+mod silence;
 mod stream;
 mod trust;
 
+use silence::Watch;
 pub(crate) use stream::Kind;
 use stream::{Broken, Stream};
 pub use trust::LinkError;
 
-/// A killed super node is noticed when it has been silent for this long.
-const SILENCE: Duration = Duration::from_millis(2_500);
-const KEEP_ALIVE: Duration = Duration::from_millis(700);
+/// A link on which nobody speaks costs nothing, and ends after this time.
+const IDLE: Duration = Duration::from_secs(3_600);
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Who is dialled and has not finished the handshake in this time is not there.
+const ANSWER: Duration = Duration::from_secs(3);
 /// Connections from which on sources must prove their address first.
 const UNPROVED: usize = 32;
 const MOST: usize = 16_384;
@@ -196,7 +199,7 @@ impl Links {
             .endpoint
             .connect_with(config, remote, &node.host())
             .map_err(|error| unresolved(error.to_string()))?;
-        let connection = timeout(HANDSHAKE, connecting)
+        let connection = timeout(ANSWER, connecting)
             .await
             .map_err(|_| quinn::ConnectionError::TimedOut)??;
         let certificate = self.other_end(&connection)?;
@@ -317,7 +320,7 @@ pub(crate) async fn associate(
     let connecting = endpoint
         .connect_with(config, remote, ANY)
         .map_err(|error| LinkError::Address(error.to_string()))?;
-    let connection = timeout(HANDSHAKE, connecting)
+    let connection = timeout(ANSWER, connecting)
         .await
         .map_err(|_| quinn::ConnectionError::TimedOut)??;
     let (send, receive) = connection.open_bi().await?;
@@ -332,10 +335,9 @@ fn server_config(identity: &Identity) -> Result<quinn::ServerConfig, LinkError> 
 
 fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
-    let silence = VarInt::from_u32(SILENCE.as_millis() as u32);
+    let idle = VarInt::from_u32(IDLE.as_millis() as u32);
     transport
-        .max_idle_timeout(Some(silence.into()))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(idle.into()))
         .initial_rtt(Duration::from_millis(100))
         .max_concurrent_bidi_streams(VarInt::from_u32(2))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
@@ -352,8 +354,13 @@ async fn run(
     events: &mpsc::Sender<LinkEvent>,
 ) {
     let cut = drain.overlay.cutting();
-    let writing =
-        async { tokio::join!(pour(overlay.send, drain.overlay), pour(sip.send, drain.sip)) };
+    let watch = Watch::new(connection);
+    let writing = async {
+        tokio::join!(
+            pour(overlay.send, drain.overlay, &watch),
+            pour(sip.send, drain.sip, &watch)
+        )
+    };
     let reading = async {
         // The one stream may end while the other still brings what was sent before.
         tokio::try_join!(
@@ -365,12 +372,14 @@ async fn run(
         _ = reading => {}
         _ = writing => {}
         () = cut => tracing::warn!(link = link.0, "a super node reads too slowly: link cut"),
+        () = watch.unanswered() => tracing::info!(link = link.0, "a super node does not answer"),
     }
     connection.close(VarInt::from_u32(0), b"");
 }
 
-async fn pour(mut send: SendStream, mut drain: Drain<Vec<u8>>) {
+async fn pour(mut send: SendStream, mut drain: Drain<Vec<u8>>, watch: &Watch<'_>) {
     while let Some(message) = drain.next().await {
+        watch.speaks();
         if stream::write(&mut send, &message).await.is_err() {
             return;
         }

@@ -68,6 +68,7 @@ pub struct Network<H> {
     jitter: Duration,
     /// In thousandths.
     loss: u32,
+    silence: Option<Duration>,
     trace: u64,
     log: Option<Vec<Traffic>>,
 }
@@ -88,6 +89,7 @@ impl<H: Host> Network<H> {
             latency: Duration::from_millis(20),
             jitter: Duration::from_millis(10),
             loss: 0,
+            silence: None,
             trace: 0xcbf2_9ce4_8422_2325,
             log: None,
         }
@@ -101,6 +103,11 @@ impl<H: Host> Network<H> {
     /// Sets how many packets in a thousand are lost. Each loss delays what follows on its connection.
     pub fn set_loss(&mut self, per_mille: u32) {
         self.loss = per_mille;
+    }
+
+    /// Has a connection closed at the sender's end when a message was lost for good, after so long, as drivers do.
+    pub fn set_silence(&mut self, silence: Duration) {
+        self.silence = Some(silence);
     }
 
     /// Keeps a copy of every message from now on; see [`take_log`](Self::take_log).
@@ -247,6 +254,9 @@ impl<H: Host> Network<H> {
 
     fn deliver(&mut self, to: HostId, from: HostId, fact: Fact) {
         if !self.places[to.0].alive || !self.reaches(to, from) {
+            if let Fact::Received { connection, .. } = fact {
+                self.unanswered(from, connection);
+            }
             return;
         }
         match &fact {
@@ -318,6 +328,7 @@ impl<H: Host> Network<H> {
                     payload,
                 } => {
                     let Some(ends) = self.connections.get(&connection).map(|c| c.ends) else {
+                        self.unanswered(id, connection);
                         continue;
                     };
                     let to = if ends[0] == id { ends[1] } else { ends[0] };
@@ -338,6 +349,13 @@ impl<H: Host> Network<H> {
                 place.woken_for = Some(due);
                 self.push(due, Event::Wake(id));
             }
+        }
+    }
+
+    fn unanswered(&mut self, from: HostId, connection: ConnectionId) {
+        if let Some(silence) = self.silence {
+            let (to, fact) = (from, Fact::Closed { connection });
+            self.push(self.now + silence, Event::Deliver { to, from, fact });
         }
     }
 

@@ -96,33 +96,40 @@ def links():
         return f"overlay/peer-{name}", frame(OVERLAY_ID, *fields)
 
     about = (
-        blob(b"\xaa" * 142) + varint(TIME) + flag(False) + text("sn1.example.org:5062")
-        + text("wss://sn1.example.org/p2psip")
+        blob(b"\xaa" * 142) + varint(TIME) + text("sn1.example.org:5062") + text("wss://sn1.example.org/p2psip")
     )
+    announcement = about + b"\xbb" * 64
+    gone = NODE + varint(TIME) + varint(TIME + 1_000) + option(OTHER)
     after, last = b"\x10" * 20, b"\x20" * 20
     place = slot(KEY, DEVICE, ALICE)
     yield "overlay/announcement-signed", b"partyline announcement 1\0" + OVERLAY_ID + about
+    yield "overlay/departure-signed", b"partyline departure 1\0" + OVERLAY_ID + gone
     yield sn("hello", 0, option(None), flag(True))
-    buckets = [0] * 16
-    buckets[2] = 0x0102030405060708
-    yield sn("digest", 1, *map(varint, buckets), varint(7))
-    yield sn("members", 2, b"\2", several([NODE + varint(TIME)]))
-    yield sn("announcements", 3, several([about + b"\xbb" * 64]))
-    yield sn("ask", 4, several([NODE]))
-    yield sn("lost", 5, NODE, varint(TIME))
-    yield sn("ping", 6, varint(5))
-    yield sn("pong", 7, varint(5))
-    yield sn("revocations", 8, blob(b"\1\2"))
-    yield sn("find", 9, NODE, varint(400), KEY, option(None), b"\2", several([NODE]))
-    yield sn("found", 10, varint(400), several([RECORD]))
-    yield sn("place", 11, varint(401), varint(0), RECORD)
-    yield sn("placed", 12, varint(401), varint(0))
-    yield sn("compare", 13, after, last, varint(9))
-    yield sn("same", 14, after, last)
-    yield sn("slots", 15, after, last, several([place + varint(TIME)]), flag(False))
-    yield sn("want", 16, several([place]))
-    yield sn("copies", 17, several([RECORD]))
-    yield sn("touch", 18, varint(402), control(**FIELDS), b"\x55" * 64)
+    difference = 0x0102030405060708
+    hashes = [0] * 16
+    hashes[2] = difference
+    yield sn("digest", 1, varint(TIME), varint(difference), varint(7))
+    yield sn("branch", 2, varint(TIME), b"\0", varint(0), *map(varint, hashes))
+    yield sn("members", 3, varint(TIME), b"\2", varint(0x22000000), several([NODE + varint(TIME)]))
+    yield sn("announcements", 4, several([announcement]))
+    yield sn("ask", 5, several([NODE]))
+    yield sn("doubt", 6, NODE, varint(TIME))
+    events = [varint(1) + gone + b"\xcc" * 64, varint(0) + announcement]
+    yield sn("news", 7, several([OTHER + several(events)]))
+    yield sn("alive", 7, several([]))
+    yield sn("ping", 8, varint(5))
+    yield sn("pong", 9, varint(5))
+    yield sn("revocations", 10, blob(b"\1\2"))
+    yield sn("find", 11, NODE, varint(400), KEY, option(None), b"\2", several([NODE]))
+    yield sn("found", 12, varint(400), several([RECORD]))
+    yield sn("place", 13, varint(401), varint(0), RECORD)
+    yield sn("placed", 14, varint(401), varint(0))
+    yield sn("compare", 15, after, last, varint(9))
+    yield sn("same", 16, after, last)
+    yield sn("slots", 17, after, last, several([place + varint(TIME)]), flag(False))
+    yield sn("want", 18, several([place]))
+    yield sn("copies", 19, several([RECORD]))
+    yield sn("touch", 20, varint(402), control(**FIELDS), b"\x55" * 64)
 
 
 def locations():

@@ -94,7 +94,7 @@ impl SuperNode {
             && join.wanted.is_empty()
             && sources.values().all(|known| *known)
         {
-            self.announce(false, now);
+            self.announce(now);
         }
     }
 
@@ -411,7 +411,7 @@ impl SuperNode {
             && !self.leave_announced
         {
             self.leave_announced = true;
-            self.announce(true, now);
+            self.announce_leaving(now);
         }
     }
 }

@@ -75,6 +75,10 @@ pub struct Limits {
     pub checks: usize,
     /// Bytes of records in a second that it hands to other replicas.
     pub copy_rate: u32,
+    /// Links to other super nodes, after which the one that was silent the longest is closed.
+    pub links: usize,
+    /// What keeping the table may cost, in bytes sent a second.
+    pub maintenance: u32,
 }
 
 impl Default for Limits {
@@ -91,6 +95,8 @@ impl Default for Limits {
             mesh: 48,
             checks: 4_096,
             copy_rate: 1 << 20,
+            links: 4_096,
+            maintenance: 2_000,
         }
     }
 }

@@ -8,11 +8,11 @@ use core::time::Duration;
 use credential::{NodeId, Signature};
 use machine::Instant;
 
-use super::membership::ROUND;
+use super::comparing::ROUND;
 use super::ring::Member;
 use super::{Awaited, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
 use crate::association::{Denial, FromSuperNode};
-use crate::peer::{About, Announcement, Message, SlotId};
+use crate::peer::{About, Announcement, Event, SlotId};
 
 /// How often a joining node looks how far it is.
 const TICK: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ const STALLED: Duration = Duration::from_secs(3);
 /// How long fetching the table may take at all: where members come and go, no two tables are the same for long.
 const TABLE: Duration = Duration::from_secs(10);
 /// How often a member says anew that it is one.
-const RENEWED: Duration = Duration::from_secs(12 * 3600);
+const RENEWED: Duration = Duration::from_secs(5 * 24 * 3600);
 
 /// How far a joining node is.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub(super) struct Join {
     pub(super) moved: Instant,
     /// Others that have not joined either.
     pub(super) rivals: BTreeSet<NodeId>,
-    /// The table as the one who sent it has it.
-    pub(super) table: Option<[u64; 16]>,
+    /// The hash of the table as the one who sent it has it, and the date that it is of.
+    pub(super) table: Option<(u64, u64)>,
     /// Since when the others believe it to be a member, if it was one before it started anew.
     former: Option<u64>,
     /// Once the table is there: who is asked for records, and whether all of his slots are known.
@@ -68,7 +68,7 @@ impl Join {
 impl SuperNode {
     pub(super) fn begin_join(&mut self, now: Instant) {
         if self.seeds.is_empty() {
-            return self.announce(false, now);
+            return self.announce(now);
         }
         self.timers.set(now + TICK, Timer::Join);
         self.dial_seeds(now);
@@ -98,7 +98,7 @@ impl SuperNode {
             };
             self.dial_seeds(now);
             if waited >= patience {
-                self.announce(false, now);
+                self.announce(now);
             }
         } else if join.sources.is_none() {
             if stalled || waited >= TABLE {
@@ -111,7 +111,7 @@ impl SuperNode {
                 }
             }
         } else if stalled {
-            self.announce(false, now);
+            self.announce(now);
         }
     }
 
@@ -135,15 +135,15 @@ impl SuperNode {
     pub(super) fn compare_tables(&mut self, now: Instant) {
         if let State::Joining(join) = &self.state
             && join.sources.is_none()
-            && join.table.is_some()
-            && join.table == Some(self.ring.buckets(join.former))
+            && let Some((at, hash)) = join.table
+            && self.ring.hash_with(join.former, at) == hash
         {
             self.fetch_records(now);
         }
     }
 
-    /// Says to all that it is a member, or that it leaves.
-    pub(super) fn announce(&mut self, leaving: bool, now: Instant) {
+    /// Says to all that it is a member.
+    pub(super) fn announce(&mut self, now: Instant) {
         if let State::Joining(join) = &mut self.state {
             if join.announcing {
                 return;
@@ -155,7 +155,6 @@ impl SuperNode {
         let about = About {
             statement: self.config.statement.to_bytes().to_vec(),
             incarnation: self.wall(now).max(last + 1),
-            leaving,
             quic: self.config.quic.clone(),
             url: self.config.url.clone(),
         };
@@ -164,33 +163,49 @@ impl SuperNode {
     }
 
     pub(super) fn announcement_signed(&mut self, about: About, signature: Signature, now: Instant) {
-        let leaving = about.leaving;
+        if matches!(self.state, State::Leaving | State::Left) {
+            return;
+        }
         let announcement = Announcement { about, signature };
         self.announcement = Some(announcement.clone());
-        let message = Message::Announcements {
-            announcements: vec![announcement.clone()],
-        };
-        let mut nodes: BTreeSet<NodeId> = self.ring.others().collect();
-        nodes.extend(self.ready.keys());
-        for node in nodes {
-            self.send_peer(node, &message, now);
-        }
-        if leaving {
-            return self.left(now);
-        }
-        let member = Member {
-            announcement,
-            serial: self.config.statement.serial,
-            since: now,
-        };
-        self.ring.insert(self.own, member);
+        let member = Member::new(&self.config.statement, announcement.clone());
+        let member = self.interned(member);
+        self.ring.insert(member);
         self.timers.set(now + RENEWED, Timer::Announce);
         if matches!(self.state, State::Joining(_)) {
             self.state = State::Joined;
             self.event(SuperNodeEvent::Joined);
-            self.timers.set(now + super::peers::PROBE, Timer::Probe);
-            self.timers.set(now + ROUND, Timer::Round);
+            self.begin_rounds(now);
             self.ring_changed(now);
+        }
+        // Those that it does not know as members may belong to another half.
+        let strangers = self.ready.keys().copied();
+        let strangers = strangers.filter(|&node| self.ring.member(node).is_none());
+        let event = Event::Up(announcement);
+        for node in strangers.collect::<Vec<_>>() {
+            self.inform(node, vec![event.clone()], now);
+        }
+        self.spread(event, self.own, now);
+    }
+
+    pub(super) fn begin_rounds(&mut self, now: Instant) {
+        self.timers.set(now + super::probing::PROBE, Timer::Probe);
+        self.timers.set(now + ROUND, Timer::Round);
+        // What happened while it joined it has not been told.
+        self.again = self
+            .ring
+            .successors(self.own, 1)
+            .pop()
+            .map(|node| (node, 2));
+        self.timers.set(now + ROUND, Timer::Again);
+    }
+
+    /// The word of a member that has not moved for days is renewed before it is too old.
+    pub(super) fn announce_due(&mut self, now: Instant) {
+        let last = self.announcement.as_ref();
+        let last = last.map_or(0, |last| last.about.incarnation);
+        if last + RENEWED.as_millis() as u64 <= self.wall(now) {
+            self.announce(now);
         }
     }
 

@@ -26,6 +26,12 @@ impl SuperNode {
         self.own
     }
 
+    /// Which of its announcements the others know, in milliseconds since 1970; none before it has joined.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<u64> {
+        self.announcement.as_ref().map(|own| own.about.incarnation)
+    }
+
     /// The link to another super node, if one stands.
     #[must_use]
     pub fn link(&self, node: NodeId) -> Option<LinkId> {
@@ -41,7 +47,7 @@ impl SuperNode {
     /// The members of the ring that it knows, itself included, clockwise: id and WebSocket URL.
     pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
         let members = self.ring.members();
-        members.map(|(node, member)| (node, member.announcement.about.url.as_str()))
+        members.map(|member| (member.node(), member.url()))
     }
 
     /// The super nodes that keep a key's records, the responsible one first.
@@ -55,7 +61,7 @@ impl SuperNode {
         self.config.certificate = certificate;
         self.config.statement = statement;
         if matches!(self.state, State::Joined) {
-            self.announce(false, now);
+            self.announce(now);
         }
     }
 

@@ -19,12 +19,6 @@ const DIAL: Duration = Duration::from_millis(1_500);
 const ATTEMPTS: u8 = 2;
 /// How many frames wait for one dial.
 const QUEUE: usize = 256;
-/// How often ring neighbours are probed; two misses and they are lost.
-pub(super) const PROBE: Duration = Duration::from_secs(1);
-/// How many neighbours on each side are probed.
-const PROBED: usize = 3;
-/// How long a member that somebody else lost has to show that it lives.
-const SUSPECT: Duration = Duration::from_secs(1);
 /// Messages of one super node in a second in the long run, and at once.
 const MESSAGES: (u32, u32) = (4_000, 8_000);
 
@@ -43,11 +37,11 @@ const HEAVY: (u32, u32) = (50, 500);
 pub(super) struct Peer {
     pub(super) node: NodeId,
     pub(super) serial: Serial,
-    heard: Instant,
-    asked: Option<Instant>,
-    misses: u8,
-    /// Since when it has to show that it lives, because somebody lost it.
-    suspected: Option<Instant>,
+    pub(super) heard: Instant,
+    pub(super) asked: Option<Instant>,
+    pub(super) misses: u8,
+    /// Since when it has to show that it lives, because somebody doubts it.
+    pub(super) suspected: Option<Instant>,
     budget: Budget,
     heavy: Budget,
     pub(super) wrong_touches: Budget,
@@ -97,6 +91,9 @@ impl SuperNode {
             self.peers.remove(&oldest);
             self.event(SuperNodeEvent::PeerDown { link: oldest, node });
             self.outbox.push(SuperNodeOutput::Close(oldest));
+        }
+        if self.peers.len() >= self.config.limits.links {
+            self.spare_link();
         }
         let peer = Peer {
             node,
@@ -167,7 +164,9 @@ impl SuperNode {
             self.ready.remove(&node);
         }
         self.searches_lost(node, now);
-        if self.ring.member(node).is_some() {
+        self.untold(node, now);
+        let near = self.is_small() || self.concerns(node);
+        if near && self.ring.member(node).is_some() {
             self.dial(node, now);
         }
     }
@@ -209,9 +208,8 @@ impl SuperNode {
     }
 
     fn address(&self, node: NodeId) -> Option<String> {
-        let member = self.ring.member(node).or_else(|| self.ring.former(node));
-        if let Some(member) = member {
-            return Some(member.announcement.about.quic.clone());
+        if let Some(member) = self.ring.known(node) {
+            return Some(member.quic().into());
         }
         let seed = self.seeds.iter().find(|seed| seed.node == node)?;
         Some(seed.quic.clone())
@@ -261,6 +259,7 @@ impl SuperNode {
             self.event(SuperNodeEvent::PeerFailed(node));
         }
         self.searches_lost(node, now);
+        self.untold(node, now);
         self.lose(node, now);
     }
 
@@ -272,74 +271,6 @@ impl SuperNode {
         match self.dials.get_mut(&node) {
             Some(dial) => dial.wanted = true,
             None => self.event(SuperNodeEvent::PeerFailed(node)),
-        }
-    }
-
-    /// Probes the ring neighbours on both sides.
-    pub(super) fn probe(&mut self, now: Instant) {
-        self.timers.set(now + PROBE, Timer::Probe);
-        let mut neighbours = self.ring.successors(self.own, PROBED);
-        neighbours.extend(self.ring.predecessors(self.own, PROBED));
-        neighbours.sort_unstable();
-        neighbours.dedup();
-        for node in neighbours {
-            let Some(link) = self.link_to(node) else {
-                self.dial(node, now);
-                continue;
-            };
-            let Some(peer) = self.peers.get_mut(&link) else {
-                continue;
-            };
-            if peer.asked.is_some_and(|asked| peer.heard < asked) {
-                peer.misses += 1;
-            }
-            if peer.misses >= 2 {
-                self.lose(node, now);
-            } else {
-                self.ping(link, now);
-            }
-        }
-    }
-
-    fn ping(&mut self, link: LinkId, now: Instant) {
-        let number = self.rng.number();
-        if let Some(peer) = self.peers.get_mut(&link) {
-            peer.asked = Some(now);
-            self.send_link(link, &Message::Ping { number });
-        }
-    }
-
-    /// Somebody says that a member is lost. It has a moment to show that it lives.
-    pub(super) fn suspect(&mut self, node: NodeId, incarnation: u64, now: Instant) {
-        if node == self.own || self.ring.member(node).is_none() {
-            return;
-        }
-        if self.ring.incarnation(node) != Some(incarnation) {
-            return;
-        }
-        let Some(link) = self.link_to(node) else {
-            return self.dial(node, now);
-        };
-        // One question at a time, however many ask for it.
-        if let Some(peer) = self.peers.get_mut(&link)
-            && peer.suspected.is_none()
-        {
-            peer.suspected = Some(now);
-            self.timers.set(now + SUSPECT, Timer::Suspect(link));
-            let number = self.rng.number();
-            self.send_link(link, &Message::Ping { number });
-        }
-    }
-
-    pub(super) fn suspect_due(&mut self, link: LinkId, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&link) else {
-            return;
-        };
-        let node = peer.node;
-        if let Some(since) = peer.suspected.take()
-            && peer.heard < since
-        {
-            self.lose(node, now);
         }
     }
 
@@ -375,6 +306,27 @@ impl SuperNode {
         forger.is_some_and(|(count, last)| *count >= FORGERIES && now - *last < BAN)
     }
 
+    /// Closes the link that has been silent the longest, if nobody near is at its other end.
+    fn spare_link(&mut self) {
+        let far = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !self.concerns(peer.node));
+        let oldest = far.min_by_key(|(_, peer)| peer.heard);
+        let Some((link, node)) = oldest.map(|(link, peer)| (*link, peer.node)) else {
+            return;
+        };
+        self.peers.remove(&link);
+        if let Some(links) = self.ready.get_mut(&node) {
+            links.remove(&link);
+            if links.is_empty() {
+                self.ready.remove(&node);
+            }
+        }
+        self.event(SuperNodeEvent::PeerDown { link, node });
+        self.outbox.push(SuperNodeOutput::Close(link));
+    }
+
     pub(super) fn close_links(&mut self, node: NodeId) {
         for link in self.ready.remove(&node).unwrap_or_default() {
             self.peers.remove(&link);
@@ -388,13 +340,15 @@ fn is_heavy(message: &Message) -> bool {
     match message {
         Message::Hello { .. }
         | Message::Digest { .. }
+        | Message::Branch { .. }
         | Message::Members { .. }
         | Message::Ask { .. }
         | Message::Compare { .. }
         | Message::Slots { .. }
         | Message::Want { .. } => true,
         Message::Announcements { .. }
-        | Message::Lost { .. }
+        | Message::Doubt { .. }
+        | Message::News { .. }
         | Message::Ping { .. }
         | Message::Pong { .. }
         | Message::Revocations { .. }

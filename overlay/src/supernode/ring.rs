@@ -1,43 +1,119 @@
 //! The table of members and what follows from it: who is responsible for which key.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
-use credential::{NodeId, Serial};
+use credential::{MemberStatement, NodeId, Serial};
 use machine::Instant;
 
 use crate::Key;
 use crate::key::sha1;
-use crate::peer::Announcement;
+use crate::peer::{Announcement, Departure, Prefix};
 
 /// How many super nodes keep a record, as far as there are so many.
 pub(super) const REPLICAS: usize = 5;
 /// How long a lost member is remembered and tried.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+/// How many former members are remembered.
+const FORMER: usize = 100_000;
+/// How many changes, and of how many milliseconds, a hash over the past can leave out.
+const CHANGES: usize = 4_096;
+const PAST: u64 = 300_000;
 
-/// A member of the ring.
-#[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) announcement: Announcement,
-    pub(super) serial: Serial,
-    /// When it was taken in.
-    pub(super) since: Instant,
+/// A member of the ring as it announced itself: verified, and never changed.
+#[derive(Debug)]
+pub struct Member {
+    node: NodeId,
+    serial: Serial,
+    hash: u64,
+    announcement: Announcement,
+}
+
+impl Member {
+    pub(super) fn new(statement: &MemberStatement, announcement: Announcement) -> Self {
+        Self {
+            node: statement.node,
+            serial: statement.serial,
+            hash: hash(statement.node, announcement.about.incarnation),
+            announcement,
+        }
+    }
+
+    /// Reads an announcement that was verified before; `None` if it has no statement.
+    #[must_use]
+    pub fn read(announcement: Announcement) -> Option<Self> {
+        let statement = MemberStatement::read(&announcement.about.statement)?;
+        Some(Self::new(&statement, announcement))
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Which of its announcements this is, in milliseconds since 1970.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.announcement.about.incarnation
+    }
+
+    pub(super) fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    pub(super) fn announcement(&self) -> &Announcement {
+        &self.announcement
+    }
+
+    pub(super) fn quic(&self) -> &str {
+        &self.announcement.about.quic
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.announcement.about.url
+    }
+
+    pub(super) fn statement(&self) -> Option<MemberStatement> {
+        MemberStatement::read(&self.announcement.about.statement)
+    }
+}
+
+/// Keeps one copy of what many nodes of one process know of a member.
+pub trait Intern: fmt::Debug + Send + Sync {
+    /// The copy that all share. Members of the same id and incarnation are the same.
+    fn intern(&self, member: Member) -> Arc<Member>;
 }
 
 /// A member that was lost or has left: remembered, so that an old announcement doesn't bring it back.
 #[derive(Debug)]
-struct Former {
-    member: Member,
-    since: Instant,
-    left: bool,
+pub(super) struct Former {
+    pub(super) member: Arc<Member>,
+    pub(super) since: Instant,
+    pub(super) left: bool,
+    /// What others will believe. The own word takes a moment to sign.
+    pub(super) proof: Option<Departure>,
+}
+
+/// A change of the table, and the date that it bears: the announcement's or the departure's.
+#[derive(Debug)]
+struct Change {
+    at: u64,
+    node: NodeId,
+    hash: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Ring {
     own: NodeId,
-    /// Itself included, once it has joined.
-    members: BTreeMap<NodeId, Member>,
+    /// By id; itself included, once it has joined.
+    members: Vec<Arc<Member>>,
+    /// Over all members.
+    hash: u64,
+    changes: VecDeque<Change>,
     former: BTreeMap<NodeId, Former>,
 }
 
@@ -45,103 +121,138 @@ impl Ring {
     pub(super) const fn new(own: NodeId) -> Self {
         Self {
             own,
-            members: BTreeMap::new(),
+            members: Vec::new(),
+            hash: 0,
+            changes: VecDeque::new(),
             former: BTreeMap::new(),
         }
     }
 
-    pub(super) fn members(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Member)> + Clone {
-        self.members.iter().map(|(&node, member)| (node, member))
+    pub(super) fn members(&self) -> impl DoubleEndedIterator<Item = &Arc<Member>> + Clone {
+        self.members.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
     }
 
     pub(super) fn others(&self) -> impl DoubleEndedIterator<Item = NodeId> + Clone {
-        let nodes = self.members.keys().copied();
+        let nodes = self.members.iter().map(|member| member.node);
         nodes.filter(|&node| node != self.own)
     }
 
-    pub(super) fn member(&self, node: NodeId) -> Option<&Member> {
-        self.members.get(&node)
+    /// The other member at a place of the list, if one is there.
+    pub(super) fn other_at(&self, place: usize) -> Option<NodeId> {
+        let node = self.members.get(place)?.node;
+        (node != self.own).then_some(node)
     }
 
-    pub(super) fn former(&self, node: NodeId) -> Option<&Member> {
-        self.former.get(&node).map(|former| &former.member)
+    fn place(&self, node: NodeId) -> Result<usize, usize> {
+        self.members
+            .binary_search_by(|member| member.node.cmp(&node))
     }
 
-    /// Former members that did not leave by themselves; they may come back.
-    pub(super) fn lost(&self) -> impl Iterator<Item = NodeId> {
+    pub(super) fn member(&self, node: NodeId) -> Option<&Arc<Member>> {
+        let place = self.place(node).ok()?;
+        self.members.get(place)
+    }
+
+    pub(super) fn former(&self, node: NodeId) -> Option<&Former> {
+        self.former.get(&node)
+    }
+
+    pub(super) fn former_mut(&mut self, node: NodeId) -> Option<&mut Former> {
+        self.former.get_mut(&node)
+    }
+
+    /// A node's word, whether it is a member or was one.
+    pub(super) fn known(&self, node: NodeId) -> Option<&Arc<Member>> {
+        let former = || Some(&self.former.get(&node)?.member);
+        self.member(node).or_else(former)
+    }
+
+    /// Former members that did not leave by themselves, with when they were lost; they may come back.
+    pub(super) fn lost(&self) -> impl Iterator<Item = (NodeId, Instant)> {
         let lost = self.former.iter().filter(|(_, former)| !former.left);
-        lost.map(|(&node, _)| node)
-    }
-
-    /// When the latest word of a node came.
-    pub(super) fn heard_of(&self, node: NodeId) -> Option<Instant> {
-        let member = self.member(node).or_else(|| self.former(node))?;
-        Some(member.since)
+        lost.map(|(&node, former)| (node, former.since))
     }
 
     /// The latest word known of a node.
     pub(super) fn incarnation(&self, node: NodeId) -> Option<u64> {
-        let member = self.member(node).or_else(|| self.former(node))?;
-        Some(member.announcement.about.incarnation)
+        Some(self.known(node)?.incarnation())
     }
 
-    pub(super) fn insert(&mut self, node: NodeId, member: Member) {
+    /// Takes a whole table in at once.
+    pub(super) fn fill(&mut self, members: &[Arc<Member>]) {
+        self.members = members.to_vec();
+        self.members.sort_unstable_by_key(|member| member.node);
+        self.hash = self
+            .members
+            .iter()
+            .fold(0, |hash, member| hash ^ member.hash);
+    }
+
+    fn change(&mut self, at: u64, node: NodeId, hash: u64) {
+        self.hash ^= hash;
+        if self.changes.len() >= CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(Change { at, node, hash });
+    }
+
+    /// Takes a member in, or its newer word.
+    pub(super) fn insert(&mut self, member: Arc<Member>) {
+        let (node, at) = (member.node, member.incarnation());
         self.former.remove(&node);
-        self.members.insert(node, member);
+        self.change(at, node, member.hash);
+        match self.place(node) {
+            Ok(place) => {
+                let hash = self.members[place].hash;
+                self.change(at, node, hash);
+                self.members[place] = member;
+            }
+            Err(place) => self.members.insert(place, member),
+        }
     }
 
-    /// Takes a member out; true if it was one.
-    pub(super) fn lose(&mut self, node: NodeId, now: Instant) -> bool {
-        let Some(member) = self.members.remove(&node) else {
+    /// Takes a member out; true if it was one. `at` is the date of its departure.
+    pub(super) fn remove(
+        &mut self,
+        node: NodeId,
+        left: bool,
+        proof: Option<Departure>,
+        (at, now): (u64, Instant),
+    ) -> bool {
+        let Ok(place) = self.place(node) else {
             return false;
         };
+        let member = self.members.remove(place);
+        self.change(at, node, member.hash);
+        if self.former.len() >= FORMER {
+            self.former.pop_first();
+        }
         let former = Former {
             member,
             since: now,
-            left: false,
+            left,
+            proof,
         };
         self.former.insert(node, former);
         true
     }
 
-    /// Remembers that a node has left; true if it was a member.
-    pub(super) fn leave(&mut self, node: NodeId, member: Member, now: Instant) -> bool {
-        let was = self.members.remove(&node).is_some();
-        let former = Former {
-            member,
-            since: now,
-            left: true,
-        };
-        self.former.insert(node, former);
-        was
-    }
-
-    /// A lost member has been reached: it is one again.
-    pub(super) fn revive(&mut self, node: NodeId) -> bool {
-        match self.former.remove(&node) {
-            Some(former) if !former.left => {
-                self.members.insert(node, former.member);
-                true
-            }
-            Some(former) => {
-                self.former.insert(node, former);
-                false
-            }
-            None => false,
-        }
-    }
-
-    pub(super) fn forget_old(&mut self, now: Instant) {
+    pub(super) fn forget_old(&mut self, wall: u64, now: Instant) {
         self.former
             .retain(|_, former| now - former.since < REMEMBERED);
+        self.changes.retain(|change| change.at + PAST > wall);
     }
 
     /// Members from a place on, clockwise.
     fn from(&self, key: Key) -> impl Iterator<Item = NodeId> {
         let key = NodeId(key.0);
-        let after = self.members.range(key..);
-        let before = self.members.range(..key);
-        after.chain(before).map(|(&node, _)| node)
+        let first = self.members.partition_point(|member| member.node < key);
+        let (before, after) = self.members.split_at(first);
+        after.iter().chain(before).map(|member| member.node)
     }
 
     /// The super nodes that keep a key's records: the first members from the key on, clockwise.
@@ -168,10 +279,41 @@ impl Ring {
 
     /// Members that precede a node, nearest first, itself left out.
     pub(super) fn predecessors(&self, node: NodeId, count: usize) -> Vec<NodeId> {
-        let before = self.members.range(..node).rev();
-        let after = self.members.range(node..).rev();
-        let nodes = before.chain(after).map(|(&other, _)| other);
+        let first = self.members.partition_point(|member| member.node < node);
+        let (before, after) = self.members.split_at(first);
+        let nodes = before.iter().rev().chain(after.iter().rev());
+        let nodes = nodes.map(|member| member.node);
         nodes.filter(|&other| other != node).take(count).collect()
+    }
+
+    /// Whether at most so many members lie between two places of the ring, one way or the other.
+    pub(super) fn are_near(&self, one: NodeId, other: NodeId, count: usize) -> bool {
+        self.apart(one, other) <= count + 1
+    }
+
+    /// How many places two are apart, the shorter way.
+    pub(super) fn apart(&self, one: NodeId, other: NodeId) -> usize {
+        let place = |node| self.members.partition_point(|member| member.node < node);
+        let apart = place(one).abs_diff(place(other));
+        apart.min(self.members.len().saturating_sub(apart))
+    }
+
+    /// How many members lie strictly between two places, clockwise; all, if the places are the same.
+    pub(super) fn between(&self, after: NodeId, until: NodeId) -> usize {
+        let first = self.members.partition_point(|member| member.node <= after);
+        let end = self.members.partition_point(|member| member.node < until);
+        if after < until {
+            end.saturating_sub(first)
+        } else {
+            self.members.len() - first + end
+        }
+    }
+
+    /// The member that is so many places after a place, clockwise; 0 for the next one.
+    pub(super) fn after(&self, after: NodeId, count: usize) -> Option<NodeId> {
+        let first = self.members.partition_point(|member| member.node <= after);
+        let place = (first + count).checked_rem(self.members.len())?;
+        Some(self.members[place].node)
     }
 
     /// The arc of keys that a node keeps, or will when it has joined: (after, last].
@@ -203,32 +345,87 @@ impl Ring {
         arcs.collect()
     }
 
-    /// One hash for each sixteenth of the ring, over who is a member and since when; the own node counts as a member
-    /// since `former` where it is none yet.
-    pub(super) fn buckets(&self, former: Option<u64>) -> [u64; 16] {
-        let members = self.members();
-        let members = members.map(|(node, member)| (node, member.announcement.about.incarnation));
-        let own = former.filter(|_| self.member(self.own).is_none());
-        let mut buckets = [0; 16];
-        for (node, incarnation) in members.chain(own.map(|former| (self.own, former))) {
-            let incarnation = incarnation.to_be_bytes();
-            buckets[bucket(node)] ^= first_eight(&sha1(&[&node.0[..], &incarnation]));
-        }
-        buckets
+    /// The hash over all members, as it was at a date.
+    pub(super) fn hash(&self, at: u64) -> u64 {
+        let later = self.changes.iter().filter(|change| change.at > at);
+        later.fold(self.hash, |hash, change| hash ^ change.hash)
     }
 
-    /// The members of one sixteenth, with their incarnations.
-    pub(super) fn in_bucket(&self, number: u8) -> Vec<(NodeId, u64)> {
-        let members = self.members();
-        let inside = members.filter(|(node, _)| bucket(*node) == usize::from(number));
-        inside
-            .map(|(node, member)| (node, member.announcement.about.incarnation))
-            .collect()
+    /// The same, with the own node as a member since `former` where it is none yet.
+    pub(super) fn hash_with(&self, former: Option<u64>, at: u64) -> u64 {
+        let own = former.filter(|_| self.member(self.own).is_none());
+        self.hash(at) ^ own.map_or(0, |former| hash(self.own, former))
+    }
+
+    /// One hash for each sixteenth of a part of the ring, as they were at a date.
+    pub(super) fn hashes(&self, prefix: Prefix, at: u64) -> [u64; 16] {
+        let mut hashes = [0; 16];
+        let members = self.inside(prefix).iter();
+        let members = members.map(|member| (member.node, member.hash));
+        let later = self.changes.iter();
+        let later = later.filter(|change| change.at > at && prefix.covers(change.node));
+        for (node, hash) in members.chain(later.map(|change| (change.node, change.hash))) {
+            hashes[prefix.digit(node)] ^= hash;
+        }
+        hashes
+    }
+
+    /// The members of one part of the ring.
+    pub(super) fn inside(&self, prefix: Prefix) -> &[Arc<Member>] {
+        let (low, high) = prefix.bounds();
+        let first = self.members.partition_point(|member| member.node < low);
+        let end = self.members.partition_point(|member| member.node <= high);
+        &self.members[first..end]
     }
 }
 
-fn bucket(node: NodeId) -> usize {
-    usize::from(node.0[0] >> 4)
+impl Prefix {
+    /// The whole ring.
+    pub(super) const WHOLE: Self = Self { digits: 0, bits: 0 };
+    const DIGITS: u8 = 8;
+
+    /// What one digit more leaves, if there may be one more.
+    pub(super) fn child(self, digit: u8) -> Option<Self> {
+        let digits = self.digits + 1;
+        (digits <= Self::DIGITS).then(|| Self {
+            digits,
+            bits: self.bits | u32::from(digit) << (32 - 4 * u32::from(digits)),
+        })
+    }
+
+    /// Whether it is one at all.
+    pub(super) fn is_sound(self) -> bool {
+        self.digits <= Self::DIGITS && self.bits & self.free() == 0
+    }
+
+    /// The bits that it leaves open.
+    fn free(self) -> u32 {
+        u32::MAX
+            .checked_shr(4 * u32::from(self.digits))
+            .unwrap_or(0)
+    }
+
+    fn covers(self, node: NodeId) -> bool {
+        first_eight(&node.0) >> 32 & u64::from(!self.free()) == u64::from(self.bits)
+    }
+
+    /// Which sixteenth of it a node is in.
+    fn digit(self, node: NodeId) -> usize {
+        let shift = 60 - 4 * u32::from(self.digits.min(Self::DIGITS));
+        (first_eight(&node.0) >> shift & 15) as usize
+    }
+
+    fn bounds(self) -> (NodeId, NodeId) {
+        let (mut low, mut high) = ([0; 20], [0xff; 20]);
+        low[..4].copy_from_slice(&self.bits.to_be_bytes());
+        high[..4].copy_from_slice(&(self.bits | self.free()).to_be_bytes());
+        (NodeId(low), NodeId(high))
+    }
+}
+
+/// What a member's life adds to the hashes.
+fn hash(node: NodeId, incarnation: u64) -> u64 {
+    first_eight(&sha1(&[&node.0[..], &incarnation.to_be_bytes()]))
 }
 
 pub(super) fn first_eight(bytes: &[u8]) -> u64 {
@@ -239,102 +436,4 @@ pub(super) fn first_eight(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::peer::About;
-    use alloc::string::String;
-    use credential::Signature;
-
-    fn node(first: u8) -> NodeId {
-        let mut bytes = [0; 20];
-        bytes[0] = first;
-        NodeId(bytes)
-    }
-
-    fn ring(nodes: &[u8], own: u8) -> Ring {
-        let mut ring = Ring::new(node(own));
-        for &first in nodes {
-            let about = About {
-                statement: Vec::new(),
-                incarnation: 7,
-                leaving: false,
-                quic: String::new(),
-                url: String::new(),
-            };
-            ring.insert(
-                node(first),
-                Member {
-                    announcement: Announcement {
-                        about,
-                        signature: Signature([0; 64]),
-                    },
-                    serial: Serial([1; 16]),
-                    since: Instant::EPOCH,
-                },
-            );
-        }
-        ring
-    }
-
-    #[test]
-    fn r007_a_key_belongs_to_the_members_that_follow_it() {
-        let ring = ring(&[10, 20, 30, 40, 50, 60, 70], 10);
-        let key = Key::from(node(45));
-        let expected = [50, 60, 70, 10, 20].map(node);
-        assert_eq!(ring.replicas(key), expected);
-        assert!(ring.is_replica(node(20), key));
-        assert!(!ring.is_replica(node(30), key));
-        assert_eq!(ring.replicas(node(50).into())[0], node(50));
-        assert_eq!(ring.replicas(node(71).into())[0], node(10));
-    }
-
-    #[test]
-    fn arc_and_segments_are_what_the_replicas_say() {
-        let ring = ring(&[10, 20, 30, 40, 50, 60, 70], 10);
-        for own in [10, 20, 30, 40, 50, 60, 70].map(node) {
-            let (after, last) = ring.arc(own);
-            let segments = ring.segments(own);
-            for first in 0..=255 {
-                let key = Key::from(node(first));
-                assert_eq!(
-                    key.is_within(&after, &last),
-                    ring.is_replica(own, key),
-                    "{own} {first}"
-                );
-                let covering: Vec<_> = segments
-                    .iter()
-                    .filter(|(after, last, _)| key.is_within(after, last))
-                    .collect();
-                assert_eq!(covering.len(), usize::from(ring.is_replica(own, key)));
-                for (_, _, others) in covering {
-                    let mut replicas = ring.replicas(key);
-                    replicas.retain(|&replica| replica != own);
-                    assert_eq!(*others, replicas);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn small_ring_keeps_everything_everywhere() {
-        let ring = ring(&[10, 20, 30], 20);
-        let (after, last) = ring.arc(node(20));
-        assert!((0..=255).all(|first| Key::from(node(first)).is_within(&after, &last)));
-        assert_eq!(ring.replicas(node(99).into()).len(), 3);
-        assert_eq!(ring.segments(node(20)).len(), 1);
-        assert_eq!(ring.predecessors(node(20), 5), [10, 30].map(node));
-        assert_eq!(ring.successors(node(20), 5), [30, 10].map(node));
-    }
-
-    #[test]
-    fn a23_former_member_is_not_brought_back_by_its_old_announcement() {
-        let mut ring = ring(&[10, 20, 30], 20);
-        assert!(ring.lose(node(30), Instant::EPOCH));
-        assert_eq!(ring.incarnation(node(30)), Some(7));
-        assert!(ring.revive(node(30)));
-        let member = ring.member(node(30)).unwrap().clone();
-        assert!(ring.leave(node(30), member, Instant::EPOCH));
-        assert!(!ring.revive(node(30)));
-        assert_eq!(ring.lost().count(), 0);
-    }
-}
+mod tests;

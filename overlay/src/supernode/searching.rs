@@ -69,10 +69,8 @@ impl SuperNode {
             return self.answer(asker, Vec::new(), Some(SearchEnd::Busy));
         }
         // Live links first: whoever is being lost just now answers late or never.
-        let (linked, unlinked): (Vec<NodeId>, Vec<NodeId>) = others
-            .into_iter()
-            .partition(|&node| self.link_to(node).is_some());
-        let further = linked.into_iter().chain(unlinked).collect();
+        let mut further = others;
+        further.sort_by_key(|&node| (self.is_doubtful(node, now), self.link_to(node).is_none()));
         let request = self.number();
         let search = Search {
             asker,

@@ -1,5 +1,6 @@
 //! The associations of ordinary nodes: the super node's side of [`crate::association`].
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -352,16 +353,24 @@ impl SuperNode {
 
     /// Some other super nodes, at random.
     pub(super) fn contacts(&mut self) -> Vec<Contact> {
-        let others = self.ring.members().filter(|(node, _)| *node != self.own);
-        let mut contacts: Vec<Contact> = others
-            .map(|(node, member)| Contact {
-                node,
-                url: member.announcement.about.url.clone(),
-            })
-            .collect();
-        for place in 0..contacts.len().min(CONTACTS) {
-            let rest = (contacts.len() - place) as u32;
-            contacts.swap(place, place + self.rng.below(rest) as usize);
+        let members = self.ring.len();
+        // One more, for it may draw itself.
+        let mut places = BTreeSet::new();
+        for last in members.saturating_sub(CONTACTS + 1)..members {
+            let drawn = self.rng.below(last as u32 + 1) as usize;
+            if !places.insert(drawn) {
+                places.insert(last);
+            }
+        }
+        let nodes = places.into_iter().filter_map(|at| self.ring.other_at(at));
+        let known = nodes.filter_map(|node| self.ring.member(node));
+        let contacts = known.map(|member| Contact {
+            node: member.node(),
+            url: member.url().into(),
+        });
+        let mut contacts: Vec<Contact> = contacts.collect();
+        for place in (1..contacts.len()).rev() {
+            contacts.swap(place, self.rng.below(place as u32 + 1) as usize);
         }
         contacts.truncate(CONTACTS);
         contacts

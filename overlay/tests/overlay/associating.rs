@@ -379,7 +379,7 @@ fn a04_the_own_proof_waits_for_the_others_however_fast_it_is_signed() {
         }
     }
     assert_eq!(checks.len(), 2, "the proof and the chain");
-    let mut verifier = Verifier::default();
+    let mut verifier = Verifier;
     for check in checks {
         assert_eq!(machine.poll_output(), None);
         machine.handle_input(OrdinaryInput::Verified(verifier.verified(&check)), now);

@@ -11,7 +11,7 @@ use crate::raw::node;
 use crate::world::{World, key};
 
 /// Places so many records from several users, each with a few.
-fn fill(world: &mut World, count: usize) -> Vec<Key> {
+pub(crate) fn fill(world: &mut World, count: usize) -> Vec<Key> {
     let users: Vec<HostId> = (0..count.div_ceil(8))
         .map(|at| world.user(&format!("user{at}"), &[0, 1]))
         .collect();
@@ -28,7 +28,7 @@ fn fill(world: &mut World, count: usize) -> Vec<Key> {
         .collect()
 }
 
-fn all_found(world: &mut World, reader: HostId, keys: &[Key]) {
+pub(crate) fn all_found(world: &mut World, reader: HostId, keys: &[Key]) {
     for (number, &key) in keys.iter().enumerate() {
         let body = format!("body {number}").into_bytes();
         assert_eq!(world.bodies(reader, key), Ok(vec![body]), "{number}");

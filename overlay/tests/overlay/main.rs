@@ -6,6 +6,7 @@ mod api;
 mod associating;
 mod authority;
 mod churn;
+mod crowd;
 mod faults;
 mod flood;
 mod forging;

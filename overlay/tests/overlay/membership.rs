@@ -23,18 +23,14 @@ fn a23_forged_and_old_announcements_change_nothing() {
     let far = WALL + 3_600_000;
     let ended = world.authority.super_node_until(node(5), Duration::ZERO);
     let forged: Vec<_> = [
-        // The victim leaves, says mallory; the victim moves, says mallory.
-        world.announcement(&evil, |about| {
-            about.statement = statement.to_bytes().to_vec();
-            about.leaving = true;
-        }),
+        // The victim moves, says mallory.
         world.announcement(&evil, |about| {
             about.statement = statement.to_bytes().to_vec()
         }),
         // The victim said so himself, but will only say so in an hour, or did so days ago.
         world.announcement(&identity, |about| about.incarnation = far),
         world.announcement(&world.authority.super_node(node(8)), |about| {
-            about.incarnation -= 72 * 3_600_000;
+            about.incarnation -= 9 * 24 * 3_600_000;
         }),
         // A statement with another key, or garbage in its place.
         world.announcement(&evil, |about| {
@@ -97,7 +93,7 @@ fn a23_nobody_is_lost_by_hearsay() {
         .set_latency(Duration::from_millis(300), Duration::ZERO);
     // The very life that it lives now, at every moment between two probes.
     for _ in 0..800 {
-        let lost = Message::Lost { node, incarnation };
+        let lost = Message::Doubt { node, incarnation };
         let bytes = frame::encode(world.overlay(), &lost);
         world.send_bytes(raw, bytes);
         world.network.run_for(Duration::from_millis(23));
@@ -141,7 +137,7 @@ fn a23_one_members_chatter_does_not_travel() {
     world.network.run_for(Duration::from_secs(3));
     let passed_on = world.network.take_log().into_iter().filter(|traffic| {
         let message = traffic.payload.get(17..).map(postcard::from_bytes);
-        traffic.from != raw.host && matches!(message, Some(Ok(Message::Announcements { .. })))
+        traffic.from != raw.host && matches!(message, Some(Ok(Message::News { .. })))
     });
     assert!(passed_on.count() < 60);
 }

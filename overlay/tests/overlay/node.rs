@@ -71,7 +71,7 @@ impl On {
             machine,
             events: Vec::new(),
             identity,
-            verifier: Verifier::default(),
+            verifier: Verifier,
             links: BTreeMap::new(),
             actions: VecDeque::new(),
         };
@@ -167,7 +167,7 @@ impl Sn {
             machine,
             events: Vec::new(),
             identity,
-            verifier: Verifier::default(),
+            verifier: Verifier,
             dials: BTreeMap::new(),
             actions: VecDeque::new(),
             open: BTreeSet::new(),

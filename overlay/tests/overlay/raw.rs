@@ -185,7 +185,6 @@ impl World {
         let mut about = About {
             statement: identity.statement.unwrap().to_bytes().to_vec(),
             incarnation: WALL + self.network.now().since_epoch().as_millis() as u64,
-            leaving: false,
             quic: "nowhere:quic".into(),
             url: "wss://nowhere/p2psip".into(),
         };

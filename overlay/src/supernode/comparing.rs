@@ -1,0 +1,271 @@
+//! Anti-entropy: two super nodes compare their tables, a hash over all first, then of what differs.
+//!
+//! What is young is left out in a large ring, since it is still on its way to everybody. Lost members are tried, too, or
+//! the halves of a split would never meet again: all that are left try each of them together, the more rarely the
+//! longer it has been gone.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use credential::NodeId;
+use machine::Instant;
+
+use super::{State, SuperNode, Timer};
+use crate::LinkId;
+use crate::peer::{Announcement, Event, Message, Prefix};
+
+/// How often the table is compared with another member's, in a small ring and in a large one.
+pub(super) const ROUND: Duration = Duration::from_secs(5);
+const LARGE: Duration = Duration::from_secs(30);
+/// In how many rounds one goes to a member without a link.
+const STRANGE: u32 = 16;
+/// What is younger, in milliseconds, is left out in a large ring.
+const YOUNG: u64 = 60_000;
+/// When what differed is compared again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// When a newcomer compares again, so that it has what was under way when it joined.
+const SETTLING: Duration = Duration::from_secs(12);
+/// Members that are listed rather than hashed.
+const FEW: usize = 32;
+/// Announcements in one message, entries in another, announcements asked for at once.
+const CHUNK: usize = 128;
+const ENTRIES: usize = 2_000;
+const ASKED: usize = 64;
+/// How often a lost member is tried, by all together: so many times while its absence doubles, roughly.
+const TRIES: u64 = 3;
+
+impl SuperNode {
+    pub(super) fn is_small(&self) -> bool {
+        self.ring.len() <= self.config.limits.mesh
+    }
+
+    /// One round: another member, and one that was lost or never seen.
+    pub(super) fn round(&mut self, now: Instant) {
+        let round = if self.is_small() { ROUND } else { LARGE };
+        let jitter = self.rng.below(round.as_millis() as u32 / 4);
+        let next = round + Duration::from_millis(u64::from(jitter));
+        self.timers.set(now + next, Timer::Round);
+        self.reckon(round);
+        self.ring.forget_old(self.wall(now), now);
+        self.avoided.retain(|_, until| now < *until);
+        self.forget_news(now);
+        if self.is_small() {
+            for node in self.ring.others().collect::<Vec<_>>() {
+                self.dial(node, now);
+            }
+        }
+        if let Some(node) = self.partner() {
+            match self.link_to(node) {
+                Some(link) => self.send_digest(link, now),
+                None => self.dial(node, now),
+            }
+        }
+        self.try_lost(round, now);
+    }
+
+    /// With whom the table is compared: one with a link mostly, since a new one costs more than all the rest.
+    fn partner(&mut self) -> Option<NodeId> {
+        let linked = self.ready.len() as u32;
+        if !self.is_small() && linked > 0 && self.rng.below(STRANGE) > 0 {
+            let place = self.rng.below(linked) as usize;
+            return self.ready.keys().nth(place).copied();
+        }
+        let members = self.ring.len() as u32;
+        self.ring.other_at(self.rng.below(members) as usize)
+    }
+
+    fn try_lost(&mut self, round: Duration, now: Instant) {
+        let mut candidates: Vec<(NodeId, u64)> = Vec::new();
+        let members = self.ring.len().max(1) as u64;
+        // In thousandths of a try in this round.
+        let weight = |since: Instant, shared: u64| {
+            let age = (now - since).as_millis() as u64;
+            let round = round.as_millis() as u64;
+            TRIES * round * 1_000 / (age.max(round) * shared).max(1)
+        };
+        let lost = self.ring.lost();
+        candidates.extend(lost.map(|(node, since)| (node, weight(since, members).max(1))));
+        let seeds = self.seeds.iter().map(|seed| seed.node);
+        let unseen = seeds.filter(|&seed| self.ring.known(seed).is_none());
+        candidates.extend(unseen.map(|node| (node, weight(Instant::EPOCH, 1).max(1))));
+        candidates.retain(|(node, _)| *node != self.own && !self.dials.contains_key(node));
+        let total: u64 = candidates.iter().map(|(_, weight)| weight).sum();
+        let bound = if self.is_small() {
+            total
+        } else {
+            total.max(1_000)
+        };
+        let mut drawn = u64::from(self.rng.below(bound as u32));
+        for (node, weight) in candidates {
+            if drawn < weight {
+                match self.link_to(node) {
+                    Some(link) => self.greet(link),
+                    None => self.dial(node, now),
+                }
+                return;
+            }
+            drawn -= weight;
+        }
+    }
+
+    pub(super) fn send_digest(&mut self, link: LinkId, now: Instant) {
+        let at = if self.is_small() {
+            self.latest(now)
+        } else {
+            self.wall(now).saturating_sub(YOUNG)
+        };
+        self.send_digest_at(link, at);
+    }
+
+    pub(super) fn send_digest_at(&mut self, link: LinkId, at: u64) {
+        let digest = Message::Digest {
+            at,
+            hash: self.ring.hash(at),
+            revocations: self.revocations.number(),
+        };
+        self.send_link(link, &digest);
+    }
+
+    pub(super) fn digest_received(
+        &mut self,
+        link: LinkId,
+        (at, hash): (u64, u64),
+        revocations: u64,
+        now: Instant,
+    ) {
+        let own = self.revocations.number();
+        if revocations < own {
+            let list = self.revocations.to_bytes();
+            self.send_link(link, &Message::Revocations { list });
+        } else if revocations > own {
+            self.send_digest(link, now);
+        }
+        if let State::Joining(join) = &mut self.state {
+            join.table = Some((at, hash));
+            return self.compare_tables(now);
+        }
+        if self.ring.hash(at) != hash {
+            self.descend(link, at, Prefix::WHOLE);
+        }
+    }
+
+    /// Goes into a part of the table that differs.
+    fn descend(&mut self, link: LinkId, at: u64, prefix: Prefix) {
+        let inside = self.ring.inside(prefix);
+        if inside.len() > FEW && prefix.child(0).is_some() {
+            let hashes = self.ring.hashes(prefix, at);
+            return self.send_link(link, &Message::Branch { at, prefix, hashes });
+        }
+        let entries = inside.iter().take(ENTRIES);
+        let entries = entries.map(|member| (member.node(), member.incarnation()));
+        let entries = entries.collect();
+        self.send_link(
+            link,
+            &Message::Members {
+                at,
+                prefix,
+                entries,
+            },
+        );
+    }
+
+    pub(super) fn branch_received(
+        &mut self,
+        link: LinkId,
+        at: u64,
+        prefix: Prefix,
+        hashes: &[u64; 16],
+    ) {
+        if !prefix.is_sound() {
+            return;
+        }
+        let own = self.ring.hashes(prefix, at);
+        for (digit, (own, theirs)) in (0..16).zip(own.iter().zip(hashes)) {
+            if own != theirs
+                && let Some(child) = prefix.child(digit)
+            {
+                self.descend(link, at, child);
+            }
+        }
+    }
+
+    /// Compares a part of the table: asks for what is newer there, sends what is newer here.
+    pub(super) fn members_received(
+        &mut self,
+        (link, node): (LinkId, NodeId),
+        (at, prefix): (u64, Prefix),
+        entries: &[(NodeId, u64)],
+        now: Instant,
+    ) {
+        if !prefix.is_sound() {
+            return;
+        }
+        let theirs: BTreeMap<NodeId, u64> = entries.iter().take(ENTRIES).copied().collect();
+        let missing = theirs.iter().filter(|(node, incarnation)| {
+            let own = self.ring.incarnation(**node);
+            own.is_none_or(|own| own < **incarnation)
+        });
+        let missing: Vec<NodeId> = missing.map(|(node, _)| *node).collect();
+        for chunk in missing.chunks(ASKED) {
+            let nodes = chunk.to_vec();
+            self.send_link(link, &Message::Ask { nodes });
+        }
+        let inside = self.ring.inside(prefix).iter().filter(|member| {
+            let known = theirs.get(&member.node());
+            member.incarnation() <= at && known.is_none_or(|known| *known < member.incarnation())
+        });
+        let newer: Vec<NodeId> = inside.map(|member| member.node()).collect();
+        self.send_announcements(link, &newer);
+        // Those who are gone are told of, too.
+        let gone = theirs.iter().filter_map(|(node, incarnation)| {
+            let former = self.ring.former(*node)?;
+            let proof = former.proof.as_ref()?;
+            (proof.gone.incarnation >= *incarnation && proof.gone.at <= at)
+                .then(|| Event::Gone(proof.clone()))
+        });
+        let gone: Vec<Event> = gone.collect();
+        let differing = missing.len() + newer.len() + gone.len();
+        self.inform(node, gone, now);
+        for (&node, &incarnation) in &theirs {
+            if self.ring.incarnation(node) == Some(incarnation) {
+                self.take_back(node, now);
+            }
+        }
+        // Much at once may be a split that heals: go on before the next round.
+        if differing > 4 + self.expected(20) && self.again.is_none() {
+            self.again = Some((node, 0));
+            self.timers.set(now + AGAIN, Timer::Again);
+        }
+    }
+
+    pub(super) fn again_due(&mut self, now: Instant) {
+        let Some((node, more)) = self.again.take() else {
+            return;
+        };
+        if more > 0 {
+            self.again = Some((node, more - 1));
+            self.timers.set(now + SETTLING, Timer::Again);
+        }
+        if let Some(link) = self.link_to(node) {
+            let at = self.latest(now);
+            self.send_digest_at(link, at);
+        }
+    }
+
+    pub(super) fn send_announcements(&mut self, link: LinkId, nodes: &[NodeId]) {
+        for chunk in nodes.chunks(CHUNK) {
+            let members = chunk.iter().filter_map(|&node| self.ring.member(node));
+            let announcements = members.map(|member| member.announcement().clone());
+            let announcements: Vec<Announcement> = announcements.collect();
+            if !announcements.is_empty() {
+                self.send_link(link, &Message::Announcements { announcements });
+            }
+        }
+    }
+
+    pub(super) fn asked(&mut self, link: LinkId, mut nodes: Vec<NodeId>) {
+        nodes.truncate(ASKED);
+        self.send_announcements(link, &nodes);
+    }
+}
