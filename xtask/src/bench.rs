@@ -1,9 +1,11 @@
 //! Measurements beside other projects' software, on the same machine in the same run.
 
 mod call;
+mod overlay;
 mod packages;
 mod size;
 mod wasm;
 
 pub(crate) use call::call;
+pub(crate) use overlay::overlay;
 pub(crate) use size::size;

@@ -28,6 +28,9 @@ usage: cargo xtask <command>
                     throw spoilt bytes at every parser, or at the named ones, N seconds (60)
                     each, under libFuzzer; needs a C++ compiler
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
+  bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]
+                    the overlay in virtual time: hops, latency, success, bandwidth; --full takes
+                    long and writes docs/overlay-measured.md
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
                     --trace shows step by step where the time goes
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["test", parts @ ..] => test::run(parts),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", "size"] => bench::size(),
+        ["bench", "overlay", rest @ ..] => bench::overlay(rest),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["help" | "--help" | "-h"] | [] => {
             print!("{USAGE}");

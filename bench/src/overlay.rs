@@ -1,0 +1,92 @@
+//! The overlay at sizes and session times that no test can afford, with the state machines that the nodes run.
+
+mod authority;
+mod chance;
+mod others;
+mod plot;
+mod report;
+mod scenario;
+mod search;
+mod traffic;
+mod world;
+
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use scenario::{Outcome, Scenario};
+
+/// Median session times, in hours.
+const SESSIONS: [f64; 3] = [24.0, 5.5, 2.9];
+
+fn stopwatch() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a run took is no part of it"
+    )]
+    Instant::now()
+}
+
+/// `bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]`
+pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    let (mut full, mut members, mut hours) = (false, None, None);
+    let (mut seeds, mut minutes) = (None, None);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        if *word == "--full" {
+            full = true;
+            continue;
+        }
+        let value = words
+            .next()
+            .with_context(|| format!("{word} needs a value"))?;
+        match *word {
+            "--members" => members = Some(value.parse()?),
+            "--hours" => hours = Some(value.parse()?),
+            "--seeds" => seeds = Some(value.parse()?),
+            "--minutes" => minutes = Some(value.parse()?),
+            other => bail!("bench overlay has no option '{other}'"),
+        }
+    }
+    let sizes: Vec<usize> = match members {
+        Some(members) => vec![members],
+        None if full => vec![100, 1_000, 10_000],
+        None => vec![100, 1_000],
+    };
+    let sessions = hours.map_or(SESSIONS.to_vec(), |hours| vec![hours]);
+    let mut outcomes = Vec::new();
+    println!("{}", report::HEADER);
+    for &members in &sizes {
+        for &hours in &sessions {
+            let seeds: u64 = seeds.unwrap_or(match (full, members) {
+                (false, _) => 2,
+                (true, ..=1_000) => 10,
+                (true, _) => 3,
+            });
+            let scenario = Scenario::new(
+                members,
+                hours,
+                minutes.unwrap_or(if full { 60 } else { 30 }),
+            );
+            let watch = stopwatch();
+            let mut all: Option<Outcome> = None;
+            for seed in 1..=seeds {
+                let outcome = scenario.run(seed)?;
+                all = Some(match all {
+                    Some(all) => all.with(outcome),
+                    None => outcome,
+                });
+            }
+            let Some(all) = all else { continue };
+            println!("{}", report::row(&all));
+            eprintln!("{}", report::details(&all, watch.elapsed()));
+            outcomes.push(all);
+        }
+    }
+    println!();
+    println!("{}", others::table(&sizes));
+    if full {
+        report::write(&outcomes)?;
+    }
+    Ok(())
+}
