@@ -1,6 +1,6 @@
 // @ts-check
 // The node itself, written in Rust: loaded once, and its events' types.
-import initialise, { Peer } from './wasm_peer.js';
+import * as glue from './wasm_peer.js';
 
 /** @typedef {{ mid: string, line: string, ufrag: string }} Candidate */
 /**
@@ -26,17 +26,24 @@ import initialise, { Peer } from './wasm_peer.js';
  *   | { type: 'ended', call: number, reason: import('./index.js').EndCode, remote: boolean }} CallEvent
  */
 
-/** @type {Promise<unknown> | null} */
+/** @type {Promise<void> | null} */
 let loading = null;
 
-/** Loads the node's code. Calling it early saves the wait. @returns {Promise<typeof Peer>} */
+/** Loads the node's code. Calling it early saves the wait. @returns {Promise<typeof glue.Peer>} */
 export async function loadPeer() {
-  loading ??= initialise({ module_or_path: new URL('./wasm_peer_bg.wasm', import.meta.url) });
+  loading ??= load();
   try {
     await loading;
   } catch (error) {
     loading = null;
     throw error;
   }
-  return Peer;
+  return glue.Peer;
+}
+
+async function load() {
+  const module = fetch(new URL('./wasm_peer_bg.wasm', import.meta.url));
+  const { instance } = await WebAssembly.instantiateStreaming(module, { './wasm_peer_bg.js': glue });
+  glue.__wbg_set_wasm(instance.exports);
+  /** @type {() => void} */ (instance.exports.__wbindgen_start)();
 }

@@ -9,7 +9,7 @@
 //! ```
 
 pub(crate) mod module;
-mod order;
+mod packing;
 
 use crate::{shell, workspace};
 use anyhow::{Context, Result};
