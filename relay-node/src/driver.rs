@@ -1,6 +1,6 @@
 //! The loop that owns the super node's machine: facts in, requests out. It decides nothing.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use credential::{Certificate, MemberStatement, NodeId, RevocationList};
@@ -9,7 +9,7 @@ use p2psip::{
     LinkId, SuperNode, SuperNodeEvent, SuperNodeInput as Input, SuperNodeOutput as Output,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::clock::Clock;
@@ -17,6 +17,10 @@ use crate::crypto::{Done, Work, Workers};
 use crate::links::{Kind, LinkEvent, Links, PeerOutlet};
 use crate::outlet::Outlet;
 use crate::shelf::Shelf;
+
+mod load;
+
+use load::Gauge;
 
 /// Facts that may wait for the machine.
 pub(crate) const ARRIVALS: usize = 4_096;
@@ -26,8 +30,10 @@ const BACKLOG: usize = 64;
 const COMPLAINTS: u32 = 10;
 /// Super nodes whose address is remembered.
 const ADDRESSES: usize = 256;
-/// How long a node that leaves goes on to serve its goodbye.
-const GOODBYE: Duration = Duration::from_millis(700);
+/// How long the machine may take to leave: it gives itself three seconds to hand its records on.
+const LEAVING: Duration = Duration::from_secs(5);
+/// How long what it sent last may take to go out.
+const GOODBYE: Duration = Duration::from_millis(1_500);
 
 /// A machine that does what a super node does.
 ///
@@ -72,8 +78,19 @@ pub(crate) enum Arrival {
     Fact(Input),
     /// The node's credential was renewed.
     Renewed(Box<Certificate>, Box<MemberStatement>),
+    /// Nothing, but that it has waited among the others.
+    Probe,
     /// The process shall end.
     Leave,
+}
+
+/// Where things for the driver come from.
+pub(crate) struct Sources {
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
+    /// The other end of that queue, for what the driver itself puts in.
+    pub(crate) own: mpsc::WeakSender<Arrival>,
+    pub(crate) peers: mpsc::Receiver<LinkEvent>,
+    pub(crate) done: mpsc::Receiver<Done>,
 }
 
 /// What the rest of the node may know of the machine.
@@ -96,8 +113,10 @@ pub(crate) struct Driver<M> {
     pub(crate) status: watch::Sender<Status>,
     pub(crate) revocations: watch::Sender<RevocationList>,
     shelf: Shelf,
+    gauge: Gauge,
     tables: Tables,
     complaints: Complaints,
+    left: bool,
 }
 
 /// Keeps whoever misbehaves from filling the log.
@@ -129,6 +148,8 @@ impl Complaints {
 struct Tables {
     associations: HashMap<LinkId, Outlet<Message>>,
     peers: HashMap<LinkId, PeerOutlet>,
+    /// Connections of either kind whose task has not ended: what was sent may still be on its way out.
+    open: HashSet<LinkId>,
     backlog: VecDeque<Work>,
     /// Closures that the machine has to hear of once the outputs at hand are done.
     lost: Vec<Input>,
@@ -152,41 +173,57 @@ impl<M: SuperNodeMachine> Driver<M> {
             status,
             revocations,
             shelf,
+            gauge: Gauge::new(clock.now()),
             tables: Tables::default(),
             complaints: Complaints::default(),
+            left: false,
         }
     }
 
     /// Runs until everybody who could tell it anything is gone, or it is told to leave.
-    pub(crate) async fn run(
-        mut self,
-        mut arrivals: mpsc::Receiver<Arrival>,
-        mut peers: mpsc::Receiver<LinkEvent>,
-        mut done: mpsc::Receiver<Done>,
-    ) {
+    pub(crate) async fn run(mut self, mut sources: Sources) {
         self.pump();
-        loop {
-            let open = self.tables.backlog.len() < BACKLOG;
-            let due = self.machine.poll_timeout();
-            let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));
-            tokio::select! {
-                biased;
-                Some(answer) = done.recv() => self.feed(match answer {
-                    Done::Signed(signed) => Input::Signed(signed),
-                    Done::Verified(verified) => Input::Verified(verified),
-                }),
-                () = sleep_until(deadline), if due.is_some() => {
-                    self.machine.handle_timeout(self.clock.now());
-                }
-                Some(event) = peers.recv(), if open => self.peer(event),
-                arrival = arrivals.recv(), if open => match arrival {
-                    Some(Arrival::Leave) | None => break,
-                    Some(arrival) => self.arrival(arrival),
-                },
+        while self.step(&mut sources).await {}
+        self.leave(&mut sources).await;
+    }
+
+    /// Does the next thing; false if that is to leave. It may be given up at any time, and loses nothing.
+    async fn step(&mut self, sources: &mut Sources) -> bool {
+        let open = self.tables.backlog.len() < BACKLOG;
+        let due = self.machine.poll_timeout();
+        let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));
+        let measuring = self.clock.deadline(self.gauge.due());
+        tokio::select! {
+            biased;
+            Some(answer) = sources.done.recv() => self.feed(match answer {
+                Done::Signed(signed) => Input::Signed(signed),
+                Done::Verified(verified) => Input::Verified(verified),
+            }),
+            () = sleep_until(deadline), if due.is_some() => {
+                self.machine.handle_timeout(self.clock.now());
             }
-            self.pump();
+            () = sleep_until(measuring) => self.measure(&sources.own),
+            Some(event) = sources.peers.recv(), if open => self.peer(event),
+            arrival = sources.arrivals.recv(), if open => match arrival {
+                Some(Arrival::Leave) | None => return false,
+                Some(arrival) => self.arrival(arrival),
+            },
         }
-        self.leave(&mut done).await;
+        self.pump();
+        true
+    }
+
+    fn measure(&mut self, own: &mpsc::WeakSender<Arrival>) {
+        let now = self.clock.now();
+        if self.gauge.wants(now)
+            && let Some(own) = own.upgrade()
+            && own.try_send(Arrival::Probe).is_ok()
+        {
+            self.gauge.sent();
+        }
+        if let Some(load) = self.gauge.measure(load::processors_time(), now) {
+            self.feed(Input::Load(load));
+        }
     }
 
     fn arrival(&mut self, arrival: Arrival) {
@@ -196,10 +233,12 @@ impl<M: SuperNodeMachine> Driver<M> {
                 secure,
                 outlet,
             } => {
+                self.tables.open.insert(link);
                 self.tables.associations.insert(link, outlet);
                 self.feed(Input::Opened { link, secure });
             }
             Arrival::Fact(Input::Closed { link }) => {
+                self.tables.open.remove(&link);
                 if self.tables.associations.remove(&link).is_some() {
                     self.feed(Input::Closed { link });
                 }
@@ -213,6 +252,7 @@ impl<M: SuperNodeMachine> Driver<M> {
                 let now = self.clock.now();
                 self.machine.set_credential(*certificate, *statement, now);
             }
+            Arrival::Probe => self.gauge.back(self.clock.now()),
             Arrival::Leave => {}
         }
     }
@@ -224,6 +264,7 @@ impl<M: SuperNodeMachine> Driver<M> {
                 certificate,
                 outlet,
             } => {
+                self.tables.open.insert(link);
                 self.tables.peers.insert(link, outlet);
                 self.feed(Input::PeerOpened { link, certificate });
             }
@@ -244,6 +285,7 @@ impl<M: SuperNodeMachine> Driver<M> {
                 }
             }
             LinkEvent::Closed { link } => {
+                self.tables.open.remove(&link);
                 if self.tables.peers.remove(&link).is_some() {
                     self.feed(Input::PeerClosed { link });
                 }
@@ -322,7 +364,10 @@ impl<M: SuperNodeMachine> Driver<M> {
                 tracing::info!(members, "joined the overlay");
                 self.status.send_modify(|status| status.joined = true);
             }
-            SuperNodeEvent::Left => tracing::info!("left the overlay"),
+            SuperNodeEvent::Left => {
+                tracing::info!("left the overlay");
+                self.left = true;
+            }
             SuperNodeEvent::Members { members } => {
                 tracing::info!(members = members.len(), "membership changed");
                 self.status.send_modify(|status| status.members = members);
@@ -356,29 +401,25 @@ impl<M: SuperNodeMachine> Driver<M> {
         }
     }
 
-    /// Lets the machine say goodbye: what it signs and sends within a second still goes out.
-    async fn leave(&mut self, done: &mut mpsc::Receiver<Done>) {
+    /// Lets the machine hand its records on and say goodbye, and what it sent go out.
+    async fn leave(&mut self, sources: &mut Sources) {
         tracing::info!("leaving the overlay");
-        self.machine.leave(self.clock.now());
+        let now = self.clock.now();
+        self.machine.leave(now);
         self.pump();
-        let end = self.clock.deadline(self.clock.now() + GOODBYE);
-        loop {
-            let due = self.machine.poll_timeout();
-            let deadline = self.clock.deadline(due.unwrap_or(Instant::EPOCH));
-            tokio::select! {
-                () = sleep_until(end) => break,
-                Some(answer) = done.recv() => self.feed(match answer {
-                    Done::Signed(signed) => Input::Signed(signed),
-                    Done::Verified(verified) => Input::Verified(verified),
-                }),
-                () = sleep_until(deadline), if due.is_some() => {
-                    self.machine.handle_timeout(self.clock.now());
-                }
+        let end = self.clock.deadline(now + LEAVING);
+        while !self.left {
+            // Whatever else comes meanwhile is the machine's to refuse, and a second wish to leave says nothing new.
+            if timeout_at(end, self.step(sources)).await.is_err() {
+                tracing::warn!("not all records could be handed on in time");
+                break;
             }
-            self.pump();
         }
+        // Without an outlet a connection ends after what was sent.
         self.tables.associations.clear();
         self.tables.peers.clear();
+        let end = self.clock.deadline(self.clock.now() + GOODBYE);
+        while !self.tables.open.is_empty() && timeout_at(end, self.step(sources)).await.is_ok() {}
         self.links.close().await;
     }
 }

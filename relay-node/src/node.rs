@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::SuperNode;
 use crate::crypto::{Key, Workers, entropy};
 use crate::direct::Door;
-use crate::driver::{ARRIVALS, Arrival, Driver, Status, SuperNodeMachine};
+use crate::driver::{ARRIVALS, Arrival, Driver, Sources, Status, SuperNodeMachine};
 use crate::enrol::{self, EnrolError};
 use crate::http::{self, Origins, Site};
 use crate::identity::{Identity, IdentityError, Vault};
@@ -194,7 +194,12 @@ pub async fn start_with<M: SuperNodeMachine>(
     )
     .map_err(NodeError::Links)?;
     let driver = Driver::new(machine, clock, links, workers, status, revocations, shelf);
-    let driver = tokio::spawn(driver.run(arriving, linking, answered));
+    let driver = tokio::spawn(driver.run(Sources {
+        arrivals: arriving,
+        own: arrivals.downgrade(),
+        peers: linking,
+        done: answered,
+    }));
 
     let origins = follow_members(&config, clock, known.clone());
     let prober = Prober::new(

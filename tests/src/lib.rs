@@ -4,11 +4,16 @@
 //! [`Page`] does what a user does. Waiting is always for a state of the page, never for time to pass; everything that
 //! a test started ends with it. The tests themselves are in `tests/tests`; `cargo xtask test browser` runs those that
 //! need browsers.
+//!
+//! Super nodes without browsers and servers are a [`Farm`], ordinary nodes by the hundred a [`Crowd`].
 
 mod artefacts;
 mod bidi;
 mod browser;
+pub mod crowd;
 mod evil;
+mod farm;
+pub mod faults;
 mod instrument;
 mod network;
 mod page;
@@ -17,7 +22,9 @@ mod scratch;
 mod wait;
 
 pub use browser::{Browser, Kind};
+pub use crowd::{Crowd, Ordinary, Standing};
 pub use evil::Lie;
+pub use farm::{Farm, Member, Place};
 pub use instrument::{Heard, Instrument, Stats};
 pub use network::{EvilNode, Network, SuperNode, readable, relay_node, start_node};
 pub use page::{Page, unique};

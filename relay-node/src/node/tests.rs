@@ -1,5 +1,9 @@
 use super::*;
-use crate::testing::{Offline, sees, super_node_config};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::testing::{Offline, PATIENCE, sees, super_node_config};
 
 #[tokio::test]
 async fn r092_super_nodes_form_a_network_without_login_and_bootstrap_server() {
@@ -51,4 +55,78 @@ async fn r092_a_certificate_issued_anew_keeps_the_node_id_and_is_taken_up() {
 
     let refused = Offline::new().issue_super_node(data, 30).unwrap_err();
     assert!(refused.to_string().contains("another overlay"), "{refused}");
+}
+
+/// A super node that takes its time over seeds, and writes down what it is told of the load.
+struct Slow {
+    core: SuperNodeCore,
+    loads: watch::Sender<Vec<u8>>,
+}
+
+impl machine::Machine for Slow {
+    type Input = SuperNodeInput;
+    type Output = p2psip::SuperNodeOutput;
+
+    fn handle_input(&mut self, input: SuperNodeInput, now: machine::Instant) {
+        match input {
+            SuperNodeInput::Seeds(_) => std::thread::sleep(Duration::from_millis(3)),
+            SuperNodeInput::Load(load) => {
+                self.loads.send_modify(|loads| loads.push(load));
+                self.core.handle_input(input, now);
+            }
+            other => self.core.handle_input(other, now),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: machine::Instant) {
+        self.core.handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Self::Output> {
+        self.core.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<machine::Instant> {
+        self.core.poll_timeout()
+    }
+}
+
+impl SuperNodeMachine for Slow {
+    fn leave(&mut self, now: machine::Instant) {
+        SuperNodeCore::leave(&mut self.core, now);
+    }
+
+    fn set_credential(
+        &mut self,
+        certificate: credential::Certificate,
+        statement: credential::MemberStatement,
+        now: machine::Instant,
+    ) {
+        SuperNodeCore::set_credential(&mut self.core, certificate, statement, now);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_can_not_keep_up_is_told_so_and_told_when_it_can_again() {
+    let overlay = Offline::new();
+    let data = overlay.path("slow");
+    overlay.issue_super_node(data.clone(), 30).unwrap();
+    let config = super_node_config(&data, "url = \"http://127.0.0.1:0\"\n");
+    let (loads, mut told) = watch::channel(Vec::new());
+    let mut node = start_with(config, |config, now| Slow {
+        core: SuperNodeCore::new(config, now),
+        loads,
+    })
+    .await
+    .unwrap();
+    sees(&mut node, 1).await;
+    for _ in 0..1_500 {
+        let fact = Arrival::Fact(SuperNodeInput::Seeds(Vec::new()));
+        node.arrivals.try_send(fact).unwrap();
+    }
+    let last = |loads: &Vec<u8>| loads.last().copied().unwrap_or_default();
+    let high = told.wait_for(|loads| last(loads) >= 50);
+    drop(timeout(PATIENCE, high).await.unwrap().unwrap());
+    let low = told.wait_for(|loads| last(loads) < 50);
+    drop(timeout(PATIENCE, low).await.unwrap().unwrap());
 }

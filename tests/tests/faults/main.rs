@@ -1,0 +1,3 @@
+//! What goes wrong in real networks, with real super-node processes under real ordinary nodes.
+
+mod leaving;
