@@ -12,6 +12,9 @@ const GRAM: usize = 4;
 /// What this many functions have is no likeness.
 const COMMON: usize = 300;
 
+/// What a likeness to those before counts, the last one first.
+const WEIGHTS: [usize; 4] = [8, 4, 2, 1];
+
 /// The same module with its functions in another order.
 pub(super) fn by_likeness(module: &[u8]) -> Result<Vec<u8>> {
     let functions = Functions::of(module)?;
@@ -19,7 +22,7 @@ pub(super) fn by_likeness(module: &[u8]) -> Result<Vec<u8>> {
     reordered(&functions, module, order)
 }
 
-/// Numbers of bodies, each behind the one that it shares most with of those that were left.
+/// Numbers of bodies, each behind those that it shares most with of those that were left.
 fn chain(bodies: &[&[u8]]) -> Vec<usize> {
     let grams = |body: &&'_ [u8]| body.windows(GRAM).map(<[u8]>::to_vec).collect();
     let grams: Vec<BTreeSet<Vec<u8>>> = bodies.iter().map(grams).collect();
@@ -37,12 +40,15 @@ fn chain(bodies: &[&[u8]]) -> Vec<usize> {
     while let Some(last) = next {
         order.push(last);
         let mut shared = vec![0; bodies.len()];
-        for holders in grams[last].iter().filter_map(|gram| holders.get(&**gram)) {
-            holders.iter().for_each(|&other| shared[other] += 1);
+        for (before, weight) in order.iter().rev().zip(WEIGHTS) {
+            let common = |gram: &Vec<u8>| holders.get(&**gram);
+            for other in grams[*before].iter().filter_map(common).flatten() {
+                shared[*other] += weight;
+            }
         }
         let likeness = |&other: &usize| {
-            let all = grams[last].len() + grams[other].len() - shared[other];
-            shared[other] * 1_000_000 / all.max(1)
+            let all = WEIGHTS[0] * (grams[last].len() + grams[other].len());
+            shared[other] * 1_000_000 / all.saturating_sub(shared[other]).max(1)
         };
         // Of several the first: what is like nothing keeps its place.
         next = left.iter().copied().rev().max_by_key(likeness);
