@@ -18,13 +18,10 @@ fn class(status: u16) -> &'static str {
     }
 }
 
+/// Of the statuses that this crate gives, those that their class doesn't name.
 const PHRASES: &[(u16, &str)] = &[
     (100, "Trying"),
     (180, "Ringing"),
-    (181, "Call Is Being Forwarded"),
-    (182, "Queued"),
-    (183, "Session Progress"),
-    (200, "OK"),
     (400, "Bad Request"),
     (403, "Forbidden"),
     (404, "Not Found"),
@@ -47,13 +44,9 @@ const PHRASES: &[(u16, &str)] = &[
     (488, "Not Acceptable Here"),
     (491, "Request Pending"),
     (500, "Server Internal Error"),
-    (501, "Not Implemented"),
     (503, "Service Unavailable"),
     (504, "Server Time-out"),
     (505, "Version Not Supported"),
     (513, "Message Too Large"),
-    (600, "Busy Everywhere"),
     (603, "Decline"),
-    (604, "Does Not Exist Anywhere"),
-    (606, "Not Acceptable"),
 ];

@@ -27,7 +27,8 @@ const REMEMBERED = 16;
  */
 export function startPeer(Peer, { root, certificate, key, name, superNodes, revocations }, listener) {
   const host = new Host(key, listener);
-  const peer = new Peer(root, certificate, name ?? undefined, superNodes.join(' '), revocations ?? new Uint8Array(), host);
+  const peer = Peer.start(root, certificate, name ?? undefined, superNodes.join(' '), revocations ?? new Uint8Array(), host);
+  if (!peer) throw new Error('bad certificate');
   host.peer = peer;
   return peer;
 }
@@ -95,6 +96,22 @@ class Host {
     } else if (data.byteLength <= LARGEST) {
       this.peer?.frame(link, new Uint8Array(data));
     }
+  }
+
+  /** @param {WebSocket} socket @param {Uint8Array<ArrayBuffer>} bytes */
+  frame(socket, bytes) {
+    socket.send(bytes);
+  }
+
+  /** @param {WebSocket} socket @param {string} text */
+  text(socket, text) {
+    socket.send(text);
+  }
+
+  /** @param {WebSocket} socket */
+  hangUp(socket) {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
   }
 
   close() {

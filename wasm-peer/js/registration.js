@@ -196,7 +196,7 @@ export class Registration {
     try {
       this.#identity = await this.#identity.renew(await this.#on.login());
       const { certificate, name } = this.#identity.credential;
-      this.#peer.setCredential(fromBase64(certificate), name);
+      if (!this.#peer.setCredential(fromBase64(certificate), name)) throw new Error('bad certificate');
       this.#peer.goOnline(`sha-256 ${await this.#identity.mediaFingerprint()}`);
       this.#on.identity(this.#identity);
       this.#timers.after('renew', this.#identity.renewIn, () => this.#renew());

@@ -50,7 +50,7 @@ impl Driver {
         self.closed.set(true);
         self.outputs.take();
         self.events.take();
-        self.links.borrow_mut().close_all();
+        self.links.borrow_mut().close_all(&self.host);
         self.host.close();
         self.host.wake(-1.0);
     }
@@ -62,7 +62,7 @@ impl Driver {
 
     /// A link is gone.
     pub(crate) fn closed(&self, link: LinkId) {
-        self.links.borrow_mut().close(link);
+        self.links.borrow_mut().close(link, &self.host);
         self.tell(Input::Closed { link });
     }
 
@@ -123,7 +123,7 @@ impl Driver {
                 Some(socket) => self.links.borrow_mut().add(link, socket),
                 None => self.tell(Input::Closed { link }),
             },
-            Output::Close { link } => self.links.borrow_mut().close(link),
+            Output::Close { link } => self.links.borrow_mut().close(link, &self.host),
             Output::Frame { link, bytes } => self.send(link, &Message::Frame(&bytes)),
             Output::Text { link, text } => self.send(link, &Message::Text(&text)),
             Output::Sign(request) => host.sign(request.job.0 as f64, &request.message),
@@ -139,7 +139,7 @@ impl Driver {
 
     /// A link that can't take a message is as good as dead.
     fn send(&self, link: LinkId, message: &Message<'_>) {
-        let sent = self.links.borrow().send(link, message);
+        let sent = self.links.borrow().send(link, message, &self.host);
         if !sent {
             self.closed(link);
         }

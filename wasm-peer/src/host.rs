@@ -25,6 +25,15 @@ extern "C" {
     /// Opens a WebSocket whose events are reported as the link's; none if the address is none.
     #[wasm_bindgen(method)]
     pub(crate) fn dial(this: &Host, link: f64, url: &str) -> Option<WebSocket>;
+    /// Sends a binary message on a socket that is open.
+    #[wasm_bindgen(method)]
+    pub(crate) fn frame(this: &Host, socket: &WebSocket, bytes: &[u8]);
+    /// Sends a text message on a socket that is open.
+    #[wasm_bindgen(method)]
+    pub(crate) fn text(this: &Host, socket: &WebSocket, text: &str);
+    /// Closes a socket, which reports nothing more.
+    #[wasm_bindgen(method, js_name = hangUp)]
+    pub(crate) fn hang_up(this: &Host, socket: &WebSocket);
     /// Reports nothing from here on.
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Host);

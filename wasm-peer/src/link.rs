@@ -1,6 +1,8 @@
 use p2psip::LinkId;
 use web_sys::WebSocket;
 
+use crate::host::Host;
+
 /// The WebSockets of the node's links.
 #[derive(Default)]
 pub(crate) struct Links(Vec<(LinkId, WebSocket)>);
@@ -17,39 +19,33 @@ impl Links {
     }
 
     /// Sends, unless the link is gone or too far behind to be of use; says whether it did.
-    pub(crate) fn send(&self, link: LinkId, message: &Message<'_>) -> bool {
+    pub(crate) fn send(&self, link: LinkId, message: &Message<'_>, host: &Host) -> bool {
         let Some((_, socket)) = self.0.iter().find(|(known, _)| *known == link) else {
             return false;
         };
         let ready =
             socket.ready_state() == WebSocket::OPEN && socket.buffered_amount() < MAXIMUM_UNSENT;
-        ready
-            && match message {
-                Message::Frame(bytes) => socket.send_with_u8_array(bytes).is_ok(),
-                Message::Text(text) => socket.send_with_str(text).is_ok(),
+        if ready {
+            match message {
+                Message::Frame(bytes) => host.frame(socket, bytes),
+                Message::Text(text) => host.text(socket, text),
             }
+        }
+        ready
     }
 
     /// Closes a link; its socket reports nothing more.
-    pub(crate) fn close(&mut self, link: LinkId) {
+    pub(crate) fn close(&mut self, link: LinkId, host: &Host) {
         if let Some(at) = self.0.iter().position(|(known, _)| *known == link) {
-            hush(&self.0.swap_remove(at).1);
+            host.hang_up(&self.0.swap_remove(at).1);
         }
     }
 
-    pub(crate) fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self, host: &Host) {
         for (_, socket) in self.0.drain(..) {
-            hush(&socket);
+            host.hang_up(&socket);
         }
     }
-}
-
-fn hush(socket: &WebSocket) {
-    socket.set_onopen(None);
-    socket.set_onmessage(None);
-    socket.set_onclose(None);
-    // Refused only for a code or a reason, and there is neither.
-    let _ = socket.close();
 }
 
 /// Bytes that may wait in a socket.

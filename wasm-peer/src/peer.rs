@@ -21,21 +21,19 @@ impl Peer {
     /// A peer that associates at once, with some of `super_nodes`: the URLs of their WebSockets, with spaces
     /// between.
     ///
-    /// # Errors
-    /// When the root or the certificate is not one of Partyline's.
-    #[wasm_bindgen(constructor)]
-    pub fn new(
+    /// None when the root or the certificate is not one of Partyline's.
+    pub fn start(
         root: &[u8],
         certificate: &[u8],
         name: Option<String>,
         super_nodes: &str,
         revocations: &[u8],
         host: Host,
-    ) -> Result<Self, JsError> {
+    ) -> Option<Self> {
         #[cfg(debug_assertions)]
         panic::report_on_console();
-        let anchor = TrustAnchor::read(root).map_err(|_| JsError::new("bad root certificate"))?;
-        let certificate = read(certificate)?;
+        let anchor = TrustAnchor::read(root).ok()?;
+        let certificate = Certificate::read(certificate).ok()?;
         let driver = Driver::start(host, |seed, wall| Config {
             anchor,
             certificate,
@@ -45,7 +43,7 @@ impl Peer {
             seed,
             wall,
         });
-        Ok(Self { driver })
+        Some(Self { driver })
     }
 
     /// A link that was dialled stands.
@@ -114,16 +112,15 @@ impl Peer {
             .run(|peer, now| peer.add_super_nodes(contacts(urls), now));
     }
 
-    /// Takes over a renewed certificate.
-    ///
-    /// # Errors
-    /// When it is not one of Partyline's.
+    /// Takes over a renewed certificate; says no when it is not one of Partyline's.
     #[wasm_bindgen(js_name = setCredential)]
-    pub fn set_credential(&self, certificate: &[u8], name: Option<String>) -> Result<(), JsError> {
-        let certificate = read(certificate)?;
+    pub fn set_credential(&self, certificate: &[u8], name: Option<String>) -> bool {
+        let Ok(certificate) = Certificate::read(certificate) else {
+            return false;
+        };
         self.driver
             .run(|peer, now| peer.set_credential(certificate, name, now));
-        Ok(())
+        true
     }
 
     /// The network has changed or is back, or the device woke up.
@@ -203,10 +200,6 @@ fn id(call: f64) -> CallId {
 
 fn flow(link: f64) -> LinkId {
     LinkId(link as u64)
-}
-
-fn read(certificate: &[u8]) -> Result<Certificate, JsError> {
-    Certificate::read(certificate).map_err(|_| JsError::new("bad certificate"))
 }
 
 fn contacts(urls: &str) -> Vec<p2psip::Contact> {
