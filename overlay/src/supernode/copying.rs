@@ -108,6 +108,7 @@ impl SuperNode {
             }
         }
         self.fetched(now);
+        self.part_if_done(now);
     }
 
     fn arrived(&mut self, slot: SlotId, now: Instant) {
@@ -247,10 +248,11 @@ impl SuperNode {
             }
         }
         let mut all: Vec<SlotId> = wanted.iter().copied().collect();
-        if let State::Joining(join) = &mut self.state {
-            join.wanted.extend(wanted);
-        } else {
-            all.retain(|slot| self.copies.wants(*slot, now));
+        match &mut self.state {
+            State::Joining(join) => join.wanted.extend(wanted),
+            State::Joined => all.retain(|slot| self.copies.wants(*slot, now)),
+            // Whoever goes takes nothing more.
+            State::Leaving | State::Left => all.clear(),
         }
         for chunk in all.chunks(WANTED) {
             let slots = chunk.to_vec();
@@ -297,8 +299,8 @@ impl SuperNode {
         self.copies.running = !self.copies.owed.is_empty();
         if self.copies.running {
             self.timers.set(now + PACE, Timer::Copy);
-        } else if matches!(self.state, State::Leaving) {
-            self.parted(now);
+        } else {
+            self.part_if_done(now);
         }
     }
 
@@ -382,12 +384,19 @@ impl SuperNode {
         }
     }
 
-    /// Leaving: whoever takes its place for a key gets the record, then all are told.
+    /// Leaving: whoever takes its place for a key gets the record, and other replicas what they lack, then all are told.
     pub(super) fn begin_leave(&mut self, now: Instant) {
         if !matches!(self.state, State::Joined) {
             return self.left(now);
         }
         self.state = State::Leaving;
+        // A replica may have become one a moment ago, and have nothing yet.
+        self.copies.lists.clear();
+        for (after, last, others) in self.ring.segments(self.own) {
+            for node in others {
+                self.compare(node, after, last, true, now);
+            }
+        }
         let all: Vec<(SlotId, Key)> = self.store.all().collect();
         for (slot, key) in all {
             // Its own place is taken by the member after the last replica.
@@ -401,7 +410,12 @@ impl SuperNode {
             }
         }
         self.timers.set(now + PARTING, Timer::Parting);
-        if !self.copies.running {
+        self.part_if_done(now);
+    }
+
+    /// A leaving node that has nothing left to hand on says that it leaves.
+    fn part_if_done(&mut self, now: Instant) {
+        if !self.copies.running && self.copies.lists.is_empty() {
             self.parted(now);
         }
     }

@@ -133,6 +133,31 @@ fn r001_r022_a_clean_leave_loses_nothing() {
 }
 
 #[test]
+fn r022_whoever_leaves_hands_on_to_those_who_have_just_become_replicas() {
+    let mut world = World::with_super_nodes(96, 8);
+    let keys = fill(&mut world, 16);
+    let keepers = world.sn(world.super_nodes[0]).machine.replicas(keys[0]);
+    let (kept, others): (Vec<HostId>, Vec<HostId>) = world
+        .super_nodes
+        .iter()
+        .partition(|&&id| keepers.contains(&world.sn(id).machine.node()));
+    let last = kept[2];
+    for &lost in kept.iter().filter(|&&id| id != last) {
+        world.network.kill(lost);
+    }
+    let noticed = world.network.run_until(Duration::from_secs(20), |network| {
+        matches!(network.host(last), crate::node::Node::Sn(sn) if sn.machine.members().count() == 4)
+    });
+    assert!(noticed);
+    world.with_sn(last, |sn, now| sn.leave(now));
+    world.super_nodes = others;
+    assert!(world.settle(3));
+    let reader = world.user("reader", &[0, 1]);
+    let body = world.bodies(reader, keys[0]);
+    assert_eq!(body, Ok(vec![b"body 0".to_vec()]));
+}
+
+#[test]
 fn a_write_needs_a_quorum() {
     let mut world = World::with_super_nodes(95, 5);
     let alice = world.user("alice", &[0, 1]);
