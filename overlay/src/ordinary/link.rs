@@ -326,10 +326,11 @@ impl OrdinaryNode {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if link.asked.is_some_and(|asked| link.heard < asked) {
-            link.misses += 1;
-        } else {
-            link.misses = 0;
+        match link.asked {
+            // The answer may wait behind this beat: whoever was stopped himself has nobody to blame.
+            Some(asked) if link.heard < asked && now - asked >= 2 * BEAT => {}
+            Some(asked) if link.heard < asked => link.misses += 1,
+            Some(_) | None => link.misses = 0,
         }
         if link.misses >= MISSES {
             return self.close(id, Parting::Silent, now);
