@@ -1,8 +1,14 @@
-//! What goes wrong in real networks, done to real super-node processes under real ordinary nodes.
+//! What goes wrong in real networks, done to real super-node processes under real ordinary nodes: tests run it small and
+//! assert, `cargo xtask bench faults` runs it in full and prints.
 
-use crate::Farm;
+pub mod crash;
+pub mod restart;
+
 use crate::crowd::key;
+use crate::{Crowd, Farm, Ordinary};
 use credential::NodeId;
+use machine::Rng;
+use relay_node::crypto::entropy;
 
 /// How many super nodes keep a record.
 const REPLICAS: usize = 5;
@@ -16,4 +22,24 @@ pub fn replicas(farm: &Farm, name: &str) -> Vec<NodeId> {
     nodes.rotate_left(first % count.max(1));
     nodes.truncate(REPLICAS);
     nodes
+}
+
+/// Starts all users' nodes, each with the super nodes in an order of its own.
+fn start(crowd: &Crowd, farm: &Farm) -> Vec<Ordinary> {
+    let mut rng = Rng::new(entropy());
+    let urls = farm.urls();
+    let users = 0..crowd.uris().count();
+    users
+        .map(|number| {
+            let mut urls = urls.clone();
+            shuffle(&mut urls, &mut rng);
+            crowd.start(number, urls, true)
+        })
+        .collect()
+}
+
+fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
+    for place in 1..items.len() {
+        items.swap(place, rng.below(place as u32 + 1) as usize);
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A running program with everything that it starts, in a process group of its own; killed when dropped.
 #[derive(Debug)]
@@ -75,4 +76,14 @@ pub(crate) fn signal(name: &str, target: &str) {
     let mut kill = Command::new("kill");
     kill.args(["-s", name, "--", target]).stderr(Stdio::null());
     let _ = kill.status();
+}
+
+/// The processors' time that a process has taken; `self` is this one. None if it has ended.
+pub(crate) fn processors_time(id: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    // `utime` and `stime` are fields 14 and 15 of all, in hundredths of a second.
+    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
+    let ticks = ticks.map(|field| field.parse::<u64>().unwrap_or_default());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }

@@ -1,3 +1,4 @@
 //! What goes wrong in real networks, with real super-node processes under real ordinary nodes.
 
+mod crowds;
 mod leaving;
