@@ -10,7 +10,7 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["overlay", rest @ ..] => overlay::run(rest),
         _ => bail!(
-            "usage: bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]"
+            "usage: bench overlay [--full] [--write] [--members N] [--hours H] [--seeds N] [--minutes N]"
         ),
     }
 }

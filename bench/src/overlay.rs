@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+use report::Row;
 use scenario::{Outcome, Scenario};
 
 /// Median session times, in hours.
@@ -27,14 +28,18 @@ fn stopwatch() -> Instant {
     Instant::now()
 }
 
-/// `bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]`
+/// `bench overlay [--full] [--write] [--members N] [--hours H] [--seeds N] [--minutes N]`
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
-    let (mut full, mut members, mut hours) = (false, None, None);
+    let (mut full, mut write, mut members, mut hours) = (false, false, None, None);
     let (mut seeds, mut minutes) = (None, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         if *word == "--full" {
-            full = true;
+            (full, write) = (true, true);
+            continue;
+        }
+        if *word == "--write" {
+            write = true;
             continue;
         }
         let value = words
@@ -54,19 +59,19 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         None => vec![100, 1_000],
     };
     let sessions = hours.map_or(SESSIONS.to_vec(), |hours| vec![hours]);
-    let mut outcomes = Vec::new();
+    let mut rows = Vec::new();
     println!("{}", report::HEADER);
     for &members in &sizes {
         for &hours in &sessions {
             let seeds: u64 = seeds.unwrap_or(match (full, members) {
-                (false, _) => 2,
+                (false, _) => 1,
                 (true, ..=1_000) => 10,
                 (true, _) => 3,
             });
             let scenario = Scenario::new(
                 members,
                 hours,
-                minutes.unwrap_or(if full { 60 } else { 30 }),
+                minutes.unwrap_or(if full { 60 } else { 15 }),
             );
             let watch = stopwatch();
             let mut all: Option<Outcome> = None;
@@ -78,15 +83,16 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
                 });
             }
             let Some(all) = all else { continue };
-            println!("{}", report::row(&all));
+            let row = Row::of(&all);
+            println!("{row}");
             eprintln!("{}", report::details(&all, watch.elapsed()));
-            outcomes.push(all);
+            rows.push(row);
         }
     }
     println!();
     println!("{}", others::table(&sizes));
-    if full {
-        report::write(&outcomes)?;
+    if write {
+        report::write(&rows)?;
     }
     Ok(())
 }

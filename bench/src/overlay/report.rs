@@ -9,25 +9,86 @@ use super::scenario::Outcome;
 use super::traffic::NAMES;
 
 pub(super) const HEADER: &str = "\
-| members | median session | mean hops | first try | success | p50 get() | p99 | maintenance | records | memory |
-|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+| members | median session | mean hops | first try | success | p50 get() | p99 | maintenance | records | memory | measured |
+|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
-pub(super) fn row(outcome: &Outcome) -> String {
-    let scenario = outcome.scenario;
-    let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-    format!(
-        "| {} | {} h | {:.3} | {:.2} % | {:.3} % | {:.0} ms | {:.0} ms | {:.1} B/s | {:.0} B/s | {:.0} KB |",
-        scenario.members,
-        scenario.hours,
-        share(outcome.hops, outcome.searches),
-        100.0 * share(outcome.right, outcome.searches),
-        100.0 * share(outcome.found, outcome.lookups),
-        outcome.percentile(0.5),
-        outcome.percentile(0.99),
-        outcome.sent.maintenance as f64 / outcome.time,
-        outcome.sent.records as f64 / outcome.time,
-        outcome.memory / 1_000.0,
-    )
+/// A line of the table, as it is printed and as it is read back from the page.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    members: usize,
+    hours: f64,
+    /// Mean hops, per cent right at first, per cent found, two percentiles in ms, two rates in B/s, KB.
+    values: [f64; 8],
+    measured: String,
+}
+
+const PLACES: [(usize, &str); 8] = [
+    (3, ""),
+    (2, " %"),
+    (3, " %"),
+    (0, " ms"),
+    (0, " ms"),
+    (1, " B/s"),
+    (0, " B/s"),
+    (0, " KB"),
+];
+const SUCCESS: usize = 2;
+const MEDIAN: usize = 3;
+const LATE: usize = 4;
+const MAINTENANCE: usize = 5;
+
+impl Row {
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let runs = outcome.runs;
+        Self {
+            members: outcome.scenario.members,
+            hours: outcome.scenario.hours,
+            values: [
+                share(outcome.hops, outcome.searches),
+                100.0 * share(outcome.right, outcome.searches),
+                100.0 * share(outcome.found, outcome.lookups),
+                outcome.percentile(0.5),
+                outcome.percentile(0.99),
+                outcome.sent.maintenance as f64 / outcome.time,
+                outcome.sent.records as f64 / outcome.time,
+                outcome.memory / 1_000.0,
+            ],
+            measured: format!("{runs} x {} min", outcome.scenario.minutes),
+        }
+    }
+
+    /// Reads a printed line.
+    pub(super) fn read(line: &str) -> Option<Self> {
+        let mut fields = line.trim().trim_matches('|').split('|').map(str::trim);
+        let members = fields.next()?.parse().ok()?;
+        let hours = fields.next()?.strip_suffix(" h")?.parse().ok()?;
+        let mut values = [0.0; PLACES.len()];
+        for (value, (_, unit)) in values.iter_mut().zip(PLACES) {
+            *value = fields.next()?.strip_suffix(unit)?.parse().ok()?;
+        }
+        let measured = fields.next()?.into();
+        Some(Self {
+            members,
+            hours,
+            values,
+            measured,
+        })
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        (self.members, self.hours.to_bits()) == (other.members, other.hours.to_bits())
+    }
+}
+
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "| {} | {} h |", self.members, self.hours)?;
+        for (value, (places, unit)) in self.values.iter().zip(PLACES) {
+            write!(f, " {value:.places$}{unit} |")?;
+        }
+        write!(f, " {} |", self.measured)
+    }
 }
 
 /// What a run says beside the table.
@@ -56,12 +117,15 @@ const PAGE: &str = "docs/overlay-measured.md";
 const INTRODUCTION: &str = "\
 # The overlay, measured
 
-`cargo xtask bench overlay --full` runs the super nodes' and ordinary nodes' own state machines in virtual time and
-writes this page. Round trips between super nodes are log-normal like those of the King measurements (median 156 ms,
-mean 178 ms), always the same for the same two; to an ordinary node they are 30 ms. Every 200th packet is lost. QUIC
-handshakes take their round trip, nobody is told of a crash, and a message to the dead is noticed after 2.5 s. As many
-members come as go; of those that go half crash and half take their leave. Sixteen super nodes have the lookups of
-10,000 ordinary nodes each that call once an hour; their links stay open, up to 4,096.
+`cargo xtask bench overlay --write` runs the super nodes' and ordinary nodes' own state machines in virtual time and
+writes its rows and plots into this page. `--members N`, `--hours H`, `--seeds N` and `--minutes N` choose one row, `--full`
+all sizes and session times. A row stays until it is measured again; what is not in the table has not been measured.
+
+Round trips between super nodes are log-normal like those of the King measurements (median 156 ms, mean 178 ms), always
+the same for the same two; to an ordinary node they are 30 ms. Every 200th packet is lost. QUIC handshakes take their
+round trip, nobody is told of a crash, and a message to the dead is noticed after 2.5 s. As many members come as go; of
+those that go half crash and half take their leave. Sixteen super nodes have the lookups of 10,000 ordinary nodes each
+that call once an hour; their links stay open, up to 4,096.
 
 *First try*: the first answer with the record came from one of the three replicas asked first, not handed on.
 *Success*: the ordinary node had the record within 10 s. *Maintenance*: bytes a second sent by a super node to keep the
@@ -71,26 +135,25 @@ member, so a table has 8 own bytes an entry.
 
 ";
 
-/// Writes the page and its plots.
-pub(super) fn write(outcomes: &[Outcome]) -> anyhow::Result<()> {
+/// Writes the page and its plots: the new rows, and those of earlier runs that they don't replace.
+pub(super) fn write(new: &[Row]) -> anyhow::Result<()> {
+    let earlier = std::fs::read_to_string(PAGE).unwrap_or_default();
+    let mut rows: Vec<Row> = earlier.lines().filter_map(Row::read).collect();
+    rows.retain(|row| !new.iter().any(|new| new.is_of(row)));
+    rows.extend_from_slice(new);
+    rows.sort_by(|one, other| {
+        let members = one.members.cmp(&other.members);
+        members.then(other.hours.total_cmp(&one.hours))
+    });
     let mut page = String::from(INTRODUCTION);
     let _ = writeln!(page, "{HEADER}");
-    for outcome in outcomes {
-        let _ = writeln!(page, "{}", row(outcome));
+    for row in &rows {
+        let _ = writeln!(page, "{row}");
     }
-    let mut sizes: Vec<usize> = outcomes
-        .iter()
-        .map(|outcome| outcome.scenario.members)
-        .collect();
+    let mut sizes: Vec<usize> = rows.iter().map(|row| row.members).collect();
     sizes.dedup();
-    let _ = writeln!(
-        page,
-        "\n## Beside Chord and Kademlia\n\nArithmetic on the same latencies, in `bench/src/overlay/others.rs`: a recursive \
-         Chord lookup takes ½ log2 N + 1\nsingle trips over tables that are never wrong; an iterative Kademlia lookup asks \
-         three contacts a round and waits a\nsecond for those that have gone.\n\n{}",
-        others::table(&sizes)
-    );
-    for (name, panels) in plots(outcomes) {
+    let _ = writeln!(page, "{BESIDE}{}", others::table(&sizes));
+    for (name, panels) in plots(&rows) {
         std::fs::write(format!("docs/overlay-{name}.svg"), plot(&panels))?;
         let _ = writeln!(page, "![{name}](overlay-{name}.svg)\n");
     }
@@ -98,34 +161,38 @@ pub(super) fn write(outcomes: &[Outcome]) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Reading = fn(&Outcome) -> f64;
+const BESIDE: &str = "
+## Beside Chord and Kademlia
 
-/// One line for each session time over the members, and one for each size over the session time.
-fn lines(outcomes: &[Outcome], name: &str, value: Reading, across_members: bool) -> Vec<Series> {
-    let mut series: Vec<(u64, Series)> = Vec::new();
-    for outcome in outcomes {
-        let (members, hours) = (outcome.scenario.members as f64, outcome.scenario.hours);
-        let (group, label, across) = if across_members {
-            ((hours * 10.0) as u64, format!("{name}{hours} h"), members)
+Arithmetic on the same latencies, in `bench/src/overlay/others.rs`: a recursive Chord lookup takes half of log2 N, and
+one more, single trips over tables that are never wrong; an iterative Kademlia lookup asks three contacts a round and
+waits a second for those that have gone.
+
+";
+
+/// One line for each session time over the members, or one for each size over the session time.
+fn lines(rows: &[Row], name: &str, value: usize, across_members: bool) -> Vec<Series> {
+    let mut series: Vec<Series> = Vec::new();
+    for row in rows {
+        let (members, hours) = (row.members as f64, row.hours);
+        let (label, across) = if across_members {
+            (format!("{name}{hours} h"), members)
         } else {
-            (members as u64, format!("{name}{members} members"), hours)
+            (format!("{name}{members} members"), hours)
         };
-        let point = (across, value(outcome));
-        match series.iter_mut().find(|(known, _)| *known == group) {
-            Some((_, series)) => series.points.push(point),
-            None => series.push((
-                group,
-                Series {
-                    name: label,
-                    points: vec![point],
-                },
-            )),
+        let point = (across, row.values[value]);
+        match series.iter_mut().find(|series| series.name == label) {
+            Some(series) => series.points.push(point),
+            None => series.push(Series {
+                name: label,
+                points: vec![point],
+            }),
         }
     }
-    series.into_iter().map(|(_, series)| series).collect()
+    series
 }
 
-fn plots(outcomes: &[Outcome]) -> Vec<(&'static str, [Panel; 2])> {
+fn plots(rows: &[Row]) -> Vec<(&'static str, [Panel; 2])> {
     let panel = |title, across_members, series, bounds, logarithmic| Panel {
         title,
         across: if across_members {
@@ -137,86 +204,67 @@ fn plots(outcomes: &[Outcome]) -> Vec<(&'static str, [Panel; 2])> {
         logarithmic,
         bounds,
     };
-    let long: Vec<Outcome> = outcomes
+    let long: Vec<Row> = rows
         .iter()
-        .filter(|outcome| outcome.scenario.hours > 20.0)
+        .filter(|row| row.hours > 20.0)
         .cloned()
         .collect();
-    let mut latency = lines(&long, "p50, ", |outcome| outcome.percentile(0.5), true);
-    latency.extend(lines(
-        &long,
-        "p99, ",
-        |outcome| outcome.percentile(0.99),
-        true,
-    ));
-    let sizes = || long.iter().map(|outcome| outcome.scenario.members);
-    latency.push(Series {
-        name: "Chord p50".into(),
-        points: sizes()
-            .map(|members| (members as f64, others::chord(members).0))
+    let mut latency = lines(&long, "p50, ", MEDIAN, true);
+    latency.extend(lines(&long, "p99, ", LATE, true));
+    let arithmetic = |name: &str, median: &dyn Fn(usize) -> f64| Series {
+        name: name.into(),
+        points: long
+            .iter()
+            .map(|row| (row.members as f64, median(row.members)))
             .collect(),
-    });
-    latency.push(Series {
-        name: "Kademlia p50, 24 h".into(),
-        points: sizes()
-            .map(|members| (members as f64, others::kademlia(members, 24.0).0))
-            .collect(),
-    });
-    let success = |outcome: &Outcome| 100.0 * outcome.found as f64 / outcome.lookups.max(1) as f64;
-    let bandwidth = |outcome: &Outcome| outcome.sent.maintenance as f64 / outcome.time;
-    let slow = |outcome: &Outcome| outcome.percentile(0.99);
-    let all = Some((99.9, 100.0));
+    };
+    latency.push(arithmetic("Chord p50", &|members| others::chord(members).0));
+    latency.push(arithmetic("Kademlia p50, 24 h", &|members| {
+        others::kademlia(members, 24.0).0
+    }));
+    let least = rows.iter().map(|row| row.values[SUCCESS]);
+    let least = least.fold(99.9, f64::min);
+    let all = Some((least, 100.0));
+    let both = |name, title, value, bounds, logarithmic| {
+        let over = |members| {
+            let series = lines(rows, "", value, members);
+            panel(title, members, series, bounds, logarithmic)
+        };
+        (name, [over(true), over(false)])
+    };
+    let slow = lines(rows, "", LATE, false);
     vec![
         (
             "latency",
             [
                 panel("get() at the ordinary node, ms", true, latency, None, false),
-                panel(
-                    "p99 of get(), ms",
-                    false,
-                    lines(outcomes, "", slow, false),
-                    None,
-                    false,
-                ),
+                panel("p99 of get(), ms", false, slow, None, false),
             ],
         ),
-        (
-            "success",
-            [
-                panel(
-                    "lookups that succeed, %",
-                    true,
-                    lines(outcomes, "", success, true),
-                    all,
-                    false,
-                ),
-                panel(
-                    "lookups that succeed, %",
-                    false,
-                    lines(outcomes, "", success, false),
-                    all,
-                    false,
-                ),
-            ],
-        ),
-        (
+        both("success", "lookups that succeed, %", SUCCESS, all, false),
+        both(
             "bandwidth",
-            [
-                panel(
-                    "maintenance, bytes/s sent",
-                    true,
-                    lines(outcomes, "", bandwidth, true),
-                    None,
-                    true,
-                ),
-                panel(
-                    "maintenance, bytes/s sent",
-                    false,
-                    lines(outcomes, "", bandwidth, false),
-                    None,
-                    true,
-                ),
-            ],
+            "maintenance, bytes/s sent",
+            MAINTENANCE,
+            None,
+            true,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_the_page_is_read_back_as_it_was_written() {
+        let row = Row {
+            members: 1_000,
+            hours: 5.5,
+            values: [1.001, 99.98, 100.0, 132.0, 270.0, 49.2, 413.0, 96.0],
+            measured: "2 x 30 min".into(),
+        };
+        assert_eq!(Row::read(&row.to_string()), Some(row));
+        assert_eq!(HEADER.lines().filter_map(Row::read).count(), 0);
+    }
 }

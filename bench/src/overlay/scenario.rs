@@ -37,7 +37,7 @@ pub(super) struct Scenario {
     pub(super) members: usize,
     /// Median session in hours.
     pub(super) hours: f64,
-    minutes: u64,
+    pub(super) minutes: u64,
 }
 
 /// What came of it.
