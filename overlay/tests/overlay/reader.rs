@@ -360,8 +360,9 @@ fn a21_replicas_that_answer_for_others_hide_nothing() {
     assert_eq!(world.bodies(bob, key("k")), Ok(vec![b"true".to_vec()]));
 }
 
-#[test]
-fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
+/// One replica of Alice's record changes what it answers to searches. Bob gets the true one, and nothing false reaches
+/// him: the super node that asked sees the fault.
+fn evil_replica_is_caught(fault: RecordFault, change: impl Fn(&mut SignedRecord) + 'static) {
     let mut world = World::with_super_nodes(113, 12);
     let alice = world.user("alice", &[0, 1]);
     world.update(alice, key("k"), b"true").unwrap();
@@ -382,10 +383,7 @@ fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
             else {
                 return vec![bytes];
             };
-            for record in &mut records {
-                record.body = b"altered".to_vec();
-                record.control.sequence += 1;
-            }
+            records.iter_mut().for_each(&change);
             vec![frame::encode(overlay, &Message::Found { request, records })]
         }));
     });
@@ -399,8 +397,19 @@ fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
         "nothing false reached him"
     );
     let who = Offender::SuperNode(replicas[0]);
-    let offence = (who, Offence::Record(RecordFault::Signature));
-    assert!(world.offences().contains(&offence));
+    assert!(world.offences().contains(&(who, Offence::Record(fault))));
+}
+
+#[test]
+fn a14_an_evil_replica_is_caught_by_the_super_node_that_asks() {
+    evil_replica_is_caught(RecordFault::Signature, |record| {
+        record.body = b"altered".to_vec();
+        record.control.sequence += 1;
+    });
+    let other = World::with_super_nodes(115, 1);
+    let mallory = other.authority.user("sip:mallory@example.org", 1);
+    let elsewhere = other.record(&mallory, key("other"), b"true elsewhere", |_| {});
+    evil_replica_is_caught(RecordFault::Key, move |record| *record = elsewhere.clone());
 }
 
 #[test]
@@ -426,7 +435,8 @@ fn a26_one_honest_replica_among_those_asked_is_enough() {
                     return vec![bytes];
                 };
                 let records = vec![old.clone()];
-                vec![frame::encode(overlay, &Message::Found { request, records })]
+                // As often as if a quorum had answered.
+                vec![frame::encode(overlay, &Message::Found { request, records }); 4]
             }));
         });
     }
