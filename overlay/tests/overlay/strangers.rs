@@ -96,7 +96,7 @@ fn a07_r103_r106_who_may_associate() {
 }
 
 #[test]
-fn r102_a_super_node_answers_only_under_its_own_names() {
+fn a04_r102_a_super_node_answers_only_under_its_own_names() {
     let mut world = World::with_super_nodes(35, 1);
     let raw = world.raw_stranger(0);
     world.say(
