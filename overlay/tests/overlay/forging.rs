@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use overlay::association::{Mode, PutOutcome};
 use overlay::peer::Message;
-use overlay::{GetError, Offence, Offender, RecordFault, Refused, SignedRecord};
+use overlay::{GetError, Offence, Offender, RecordFault, Refused, SignedRecord, Writer};
 
 use crate::authority::Authority;
 use crate::raw::node;
@@ -297,4 +297,22 @@ fn a13_a_tombstone_outlives_what_it_removed() {
     for &node in &world.super_nodes {
         assert_eq!(world.sn(node).machine.stored(), 0);
     }
+}
+
+#[test]
+fn a11_r034_the_store_enforces_the_policy_whatever_the_node_at_the_other_end_does() {
+    let mut world = World::with_super_nodes(59, 3);
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let raw = world.raw_user(&alice, 0);
+    let sealed = |world: &World, body: &[u8], ahead: u64, update| {
+        world.record(&alice, key("sealed"), body, |control| {
+            control.policy.update = update;
+            control.sequence += ahead;
+        })
+    };
+    let first = sealed(&world, b"1", 0, Writer::Nobody);
+    assert_eq!(world.put(raw, Mode::Add, first), PutOutcome::Stored);
+    let second = sealed(&world, b"2", 1_000, Writer::Owner);
+    let refused = PutOutcome::Refused(Refused::Policy);
+    assert_eq!(world.put(raw, Mode::Update, second), refused);
 }
