@@ -116,7 +116,10 @@ pub(crate) struct Driver<M> {
     gauge: Gauge,
     tables: Tables,
     complaints: Complaints,
+    /// The machine has left the overlay.
     left: bool,
+    /// Nobody is left from whom anything could arrive: a closed queue is always ready, and must not be asked again.
+    alone: bool,
 }
 
 /// Keeps whoever misbehaves from filling the log.
@@ -177,6 +180,7 @@ impl<M: SuperNodeMachine> Driver<M> {
             tables: Tables::default(),
             complaints: Complaints::default(),
             left: false,
+            alone: false,
         }
     }
 
@@ -204,9 +208,13 @@ impl<M: SuperNodeMachine> Driver<M> {
             }
             () = sleep_until(measuring) => self.measure(&sources.own),
             Some(event) = sources.peers.recv(), if open => self.peer(event),
-            arrival = sources.arrivals.recv(), if open => match arrival {
-                Some(Arrival::Leave) | None => return false,
+            arrival = sources.arrivals.recv(), if open && !self.alone => match arrival {
+                Some(Arrival::Leave) => return false,
                 Some(arrival) => self.arrival(arrival),
+                None => {
+                    self.alone = true;
+                    return false;
+                }
             },
         }
         self.pump();
