@@ -12,6 +12,7 @@
 //!              Ping / Pong                        probes
 //!              Revocations {list}
 //! search       Find {asker, request, key, ..}  -> Found {request, records}, DIRECTLY to the asker
+//!              Ack {asker, request}               to whoever handed the search on: taken over
 //! placing      Place {asker, request, mode, record} -> Placed {request, outcome}, directly to the asker
 //!              Touch {asker, request, control, signature} -> Placed, `Absent` if it has no such record
 //! copies       Compare {after, last, digest}   -> Same {after, last} or Slots {after, last, slots, more}
@@ -173,6 +174,13 @@ pub enum Message {
         control: Control,
         /// The newer version's signature, over control record and body.
         signature: Signature,
+    },
+    /// Takes over a search that another than its asker handed on.
+    Ack {
+        /// Whose search it is.
+        asker: NodeId,
+        /// The number that it has.
+        request: u64,
     },
 }
 

@@ -4,6 +4,7 @@ mod comparing;
 mod copying;
 mod departing;
 mod dispatching;
+mod forwarding;
 mod guarding;
 mod interface;
 mod joining;
@@ -41,6 +42,7 @@ pub use self::ring::{Intern, Member};
 
 use self::copying::Copies;
 use self::departing::Suspicion;
+use self::forwarding::Forwarded;
 use self::joining::Join;
 use self::peers::{Dial, Peer};
 use self::placing::{Origin, Placing};
@@ -100,6 +102,8 @@ pub struct SuperNode {
     associations: BTreeMap<LinkId, Association>,
     users: BTreeMap<String, User>,
     searches: BTreeMap<u64, Search>,
+    /// Of other super nodes, by asker and his number for it.
+    forwarded: BTreeMap<(NodeId, u64), Forwarded>,
     placings: BTreeMap<u64, Placing>,
     last_sequence: u64,
     queries: u64,
@@ -197,6 +201,8 @@ enum Timer {
     Association(LinkId),
     Wave(u64),
     Search(u64),
+    /// Patience with the next hop of a search: asker, and his number for it.
+    Hop(NodeId, u64),
     Placing(u64),
     Copy,
     Sync,
@@ -258,6 +264,7 @@ impl SuperNode {
             associations: BTreeMap::new(),
             users: BTreeMap::new(),
             searches: BTreeMap::new(),
+            forwarded: BTreeMap::new(),
             placings: BTreeMap::new(),
             last_sequence: 0,
             queries: 0,

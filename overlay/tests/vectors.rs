@@ -342,6 +342,13 @@ fn records(all: &mut Vectors) {
         },
     );
     all.peer(
+        "peer-ack",
+        Message::Ack {
+            asker: NODE,
+            request: 400,
+        },
+    );
+    all.peer(
         "peer-place",
         Message::Place {
             request: 401,

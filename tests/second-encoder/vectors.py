@@ -129,6 +129,7 @@ def links():
     yield sn("slots", 17, after, last, several([place + varint(TIME)]), flag(False))
     yield sn("want", 18, several([place]))
     yield sn("copies", 19, several([RECORD]))
+    yield sn("ack", 21, NODE, varint(400))
     yield sn("touch", 20, varint(402), control(**FIELDS), b"\x55" * 64)
 
 

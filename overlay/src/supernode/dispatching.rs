@@ -105,6 +105,7 @@ impl SuperNode {
                 None => self.revocations_refused(Some(node)),
             },
             Message::Find(find) => self.find(node, find, now),
+            Message::Ack { asker, request } => self.acknowledged(node, asker, request),
             Message::Found { request, records } => self.found(node, request, records, now),
             Message::Place {
                 request,
@@ -153,6 +154,7 @@ impl SuperNode {
             Timer::Association(link) => self.association_due(link, now),
             Timer::Wave(request) => self.wave_due(request, now),
             Timer::Search(request) => self.search_due(request),
+            Timer::Hop(asker, request) => self.hop_due(asker, request, now),
             Timer::Placing(number) => self.placing_due(number),
             Timer::Copy => self.copy_due(now),
             Timer::Sync => self.sync_due(now),

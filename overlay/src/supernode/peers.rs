@@ -353,6 +353,7 @@ fn is_heavy(message: &Message) -> bool {
         | Message::Pong { .. }
         | Message::Revocations { .. }
         | Message::Find(_)
+        | Message::Ack { .. }
         | Message::Found { .. }
         | Message::Place { .. }
         | Message::Touch { .. }

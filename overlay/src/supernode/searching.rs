@@ -8,8 +8,9 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::forwarding::TTL;
 use super::overload::Class;
-use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
+use super::{Asker, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, SearchEnd};
 use crate::checks::{record_checks, record_fault};
 use crate::peer::{Find, Message, SlotId};
@@ -23,8 +24,6 @@ const WAVE: Duration = Duration::from_millis(600);
 const DEADLINE: Duration = Duration::from_millis(1_800);
 /// How many searches may be under way.
 pub(super) const SEARCHES: usize = 4_096;
-/// How often a search may be handed on by nodes whose tables differ.
-const TTL: u8 = 2;
 /// How many records one answer carries, and how many bytes.
 const RECORDS: usize = 64;
 const BYTES: usize = 56 * 1024;
@@ -115,38 +114,6 @@ impl SuperNode {
         for node in nodes {
             self.send_peer(node, &Message::Find(find.clone()), now);
         }
-    }
-
-    /// Answers a search of another super node, or hands it on to whoever should know.
-    pub(super) fn find(&mut self, from: NodeId, mut find: Find, now: Instant) {
-        let forwarded = find.visited.last() == Some(&from);
-        let fresh = find.visited.len() <= 1 + usize::from(TTL);
-        if !forwarded || !fresh || find.ttl > TTL || find.visited.contains(&self.own) {
-            return self.misbehaved(Offender::SuperNode(from), Offence::OutOfPlace);
-        }
-        let wall = self.wall(now);
-        let records = bounded(self.store.get(find.key, find.owner.as_deref(), wall));
-        let replicas = self.ring.replicas(find.key);
-        if !records.is_empty() || replicas.contains(&self.own) || find.ttl == 0 {
-            return self.found_here(&find, records, now);
-        }
-        let next = replicas
-            .into_iter()
-            .find(|node| !find.visited.contains(node) && *node != find.asker);
-        match next {
-            Some(next) => {
-                find.ttl -= 1;
-                find.visited.push(self.own);
-                self.send_peer(next, &Message::Find(find), now);
-            }
-            None => self.found_here(&find, records, now),
-        }
-    }
-
-    /// The answer goes to the asker directly, whichever way the search came (R16).
-    fn found_here(&mut self, find: &Find, records: Vec<SignedRecord>, now: Instant) {
-        let request = find.request;
-        self.send_peer(find.asker, &Message::Found { request, records }, now);
     }
 
     pub(super) fn found(
@@ -293,6 +260,7 @@ impl SuperNode {
 
     /// A replica is gone: nobody waits for it any more.
     pub(super) fn searches_lost(&mut self, node: NodeId, now: Instant) {
+        self.hop_lost(node, now);
         let concerned = self
             .searches
             .iter_mut()
@@ -367,7 +335,7 @@ impl SuperNode {
 }
 
 /// As many records as fit into one frame; those of a key beyond that are found by owner.
-fn bounded(records: Vec<SignedRecord>) -> Vec<SignedRecord> {
+pub(super) fn bounded(records: Vec<SignedRecord>) -> Vec<SignedRecord> {
     let mut bytes = 0;
     let fitting = records.into_iter().take(RECORDS).take_while(|record| {
         bytes += record.size();

@@ -223,6 +223,8 @@ fn a20_r137_a_search_can_neither_loop_nor_be_prolonged() {
         find(2, vec![node(1), node(2), node(4), node(77)]),
         find(2, vec![node(1)]),
         find(2, vec![]),
+        find(2, vec![node(77), node(1), node(77)]),
+        find(1, vec![node(1), node(77)]),
     ];
     for message in crafted {
         let before = world.offences().len();

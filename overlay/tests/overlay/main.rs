@@ -10,6 +10,7 @@ mod crowd;
 mod faults;
 mod flood;
 mod forging;
+mod forwarding;
 mod fuzz;
 mod membership;
 mod node;
