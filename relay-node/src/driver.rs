@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use crate::clock::Clock;
 use crate::crypto::{Done, Work, Workers};
 use crate::links::{Kind, LinkEvent, Links, PeerOutlet};
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Stuck};
 use crate::shelf::Shelf;
 
 mod load;
@@ -437,8 +437,10 @@ impl Tables {
         let Some(outlet) = self.associations.get(&link) else {
             return;
         };
-        if outlet.send(message).is_err() {
-            if let Some(outlet) = self.associations.remove(&link) {
+        if let Err(stuck) = outlet.send(message) {
+            if let Some(outlet) = self.associations.remove(&link)
+                && stuck == Stuck::Full
+            {
                 tracing::warn!(link = link.0, "an ordinary node reads too slowly: cut");
                 outlet.cut();
             }
@@ -450,8 +452,10 @@ impl Tables {
         let Some(outlet) = self.peers.get(&link) else {
             return;
         };
-        if outlet.send(kind, message).is_err() {
-            if let Some(outlet) = self.peers.remove(&link) {
+        if let Err(stuck) = outlet.send(kind, message) {
+            if let Some(outlet) = self.peers.remove(&link)
+                && stuck == Stuck::Full
+            {
                 tracing::warn!(link = link.0, "a super node reads too slowly: cut");
                 outlet.cut();
             }

@@ -371,7 +371,7 @@ async fn run(
     tokio::select! {
         _ = reading => {}
         _ = writing => {}
-        () = cut => tracing::warn!(link = link.0, "a super node reads too slowly: link cut"),
+        () = cut => {}
         () = watch.unanswered() => tracing::info!(link = link.0, "a super node does not answer"),
     }
     connection.close(VarInt::from_u32(0), b"");

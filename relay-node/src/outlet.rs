@@ -3,6 +3,7 @@
 //! It is bounded, because a peer that does not read must not fill this node's memory: when it is full, the
 //! connection is cut.
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// The driver's end.
@@ -19,9 +20,14 @@ pub(crate) struct Drain<T> {
     cut: Option<oneshot::Receiver<()>>,
 }
 
-/// The queue is full, or nobody reads it any more.
+/// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stuck;
+pub(crate) enum Stuck {
+    /// The other end reads too slowly.
+    Full,
+    /// The connection has ended by itself.
+    Gone,
+}
 
 /// Makes a queue for `length` messages.
 pub(crate) fn outlet<T>(length: usize) -> (Outlet<T>, Drain<T>) {
@@ -37,7 +43,10 @@ pub(crate) fn outlet<T>(length: usize) -> (Outlet<T>, Drain<T>) {
 impl<T> Outlet<T> {
     /// Appends a message.
     pub(crate) fn send(&self, message: T) -> Result<(), Stuck> {
-        self.queue.try_send(message).map_err(|_| Stuck)
+        self.queue.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => Stuck::Full,
+            TrySendError::Closed(_) => Stuck::Gone,
+        })
     }
 
     /// Ends the connection at once. Dropping the outlet ends it after what was sent.
@@ -75,11 +84,18 @@ mod tests {
         let (outlet, mut drain) = outlet(2);
         outlet.send(1).unwrap();
         outlet.send(2).unwrap();
-        assert_eq!(outlet.send(3), Err(Stuck));
+        assert_eq!(outlet.send(3), Err(Stuck::Full));
         drop(outlet);
         assert_eq!(drain.next().await, Some(1));
         assert_eq!(drain.next().await, Some(2));
         assert_eq!(drain.next().await, None);
+    }
+
+    #[test]
+    fn who_has_gone_does_not_read_slowly() {
+        let (outlet, drain) = outlet(1);
+        drop(drain);
+        assert_eq!(outlet.send(1), Err(Stuck::Gone));
     }
 
     #[tokio::test]
