@@ -10,12 +10,11 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use credential::NodeId;
 use login_server::LoginServer;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::{ca, dev, login, run};
+use crate::{ca, dev, files, login, run};
 
 /// The native node of Partyline: super node, login server and bootstrap server.
 #[derive(Debug, Parser)]
@@ -150,7 +149,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
             child,
         } => {
             let configs = config::load_all(&paths, std::env::vars(), &overrides)?;
-            have_files();
+            if let Err(error) = files::raise(0) {
+                tracing::warn!("no more open files to be had: {error}");
+            }
             Ok(runtime()?.block_on(run::run(configs, child))?)
         }
         Command::Dev(arguments) => Ok(runtime()?.block_on(dev::dev(&arguments))?),
@@ -196,19 +197,6 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("the runtime can't start")
-}
-
-/// Takes as many open files as it may have: each user is one, and most systems give a thousand to a program that does
-/// not ask.
-fn have_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!(files = ?limit.current, "no more open files to be had: {error}");
-    }
 }
 
 /// `PARTYLINE_LOG` chooses what is logged, in the form of `RUST_LOG`.

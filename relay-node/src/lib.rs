@@ -14,6 +14,7 @@ pub mod dev;
 mod direct;
 mod driver;
 pub mod enrol;
+pub mod files;
 mod framed;
 mod http;
 pub mod identity;

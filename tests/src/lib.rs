@@ -15,7 +15,6 @@ mod evil;
 mod farm;
 pub mod faults;
 mod instrument;
-mod limit;
 mod network;
 mod page;
 mod process;

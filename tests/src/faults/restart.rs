@@ -2,7 +2,8 @@
 
 use super::start;
 use crate::process::processors_time;
-use crate::{Crowd, Farm, Ordinary, Place, limit};
+use crate::{Crowd, Farm, Ordinary, Place};
+use relay_node::files;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -45,7 +46,8 @@ pub struct Report {
 ///
 /// When the network does not come up, or does not take all of them one after the other.
 pub async fn run(plan: Plan) -> Report {
-    limit::raise(4_096 + 4 * plan.ordinary as u64);
+    let files = 4_096 + 4 * plan.ordinary as u64;
+    files::raise(files).unwrap_or_else(|error| panic!("{files} open files are needed: {error}"));
     let place = Place {
         secure: plan.secure,
         ..Place::default()
