@@ -53,8 +53,8 @@ impl Browser {
         command
             .env("TMPDIR", files.path())
             .env("HOME", files.path());
-        let process = Process::start(&mut command, &files.path().join("driver.log"))
-            .expect("the driver starts");
+        let process =
+            Process::start(&command, &files.path().join("driver.log")).expect("the driver starts");
         let port = until("the driver's port", PATIENCE, async || {
             let output = process.output();
             kind.port(&output).ok_or(output)

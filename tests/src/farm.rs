@@ -21,7 +21,6 @@ const SEEDS: usize = 3;
 pub struct Farm {
     authority: OfflineAuthority,
     nodes: Vec<Member>,
-    settings: Vec<(String, String)>,
     directory: TempDir,
 }
 
@@ -34,7 +33,7 @@ pub struct Member {
     pub url: String,
     directory: PathBuf,
     config: PathBuf,
-    namespace: Option<PathBuf>,
+    within: Vec<String>,
     process: Option<Process>,
     /// How often it was started.
     starts: u32,
@@ -45,8 +44,6 @@ pub struct Member {
 pub struct Place {
     /// Its IPv4 address, where other super nodes reach it.
     pub address: String,
-    /// The file of its network namespace, if it has one of its own.
-    pub namespace: Option<PathBuf>,
     /// Whether ordinary nodes reach it by TLS, as `localhost`.
     pub secure: bool,
 }
@@ -55,7 +52,6 @@ impl Default for Place {
     fn default() -> Self {
         Self {
             address: "127.0.0.1".to_owned(),
-            namespace: None,
             secure: false,
         }
     }
@@ -94,7 +90,7 @@ impl Farm {
             }
             if number == 0 {
                 // Those who join by it shall not find that they are alone.
-                self.see(0, "members=").await;
+                self.sees(0, None).await;
             }
         }
         self.all_see(self.nodes.len()).await;
@@ -114,7 +110,6 @@ impl Farm {
         let mut farm = Self {
             authority,
             nodes: Vec::new(),
-            settings: Vec::new(),
             directory,
         };
         let mut seeds: Vec<String> = Vec::new();
@@ -144,11 +139,7 @@ impl Farm {
         let said = ca::act(&Action::Issue { whom }, clock).expect("a certificate");
         let id = said.rsplit(' ').next().and_then(|id| id.parse().ok());
         let id = id.expect("the command says the node's id");
-        // Ports of a namespace of one's own are all free.
-        let (page, quic) = match &place.namespace {
-            Some(_) => (8_000 + number as u16, 9_000 + number as u16),
-            None => (free_tcp(), free_udp()),
-        };
+        let (page, quic) = (free_tcp(), free_udp());
         let address = &place.address;
         let (origin, url) = if place.secure {
             let host = format!("localhost:{page}");
@@ -178,7 +169,7 @@ impl Farm {
             url,
             directory,
             config,
-            namespace: place.namespace.clone(),
+            within: Vec::new(),
             process: None,
             starts: 0,
         }
@@ -203,9 +194,9 @@ impl Farm {
         self.directory.path().join("tls.pem")
     }
 
-    /// From now on processes start with this environment variable.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.settings.push((name.to_owned(), value.to_owned()));
+    /// From now on a super node is started by this program, which becomes it, with these arguments before its own.
+    pub fn within(&mut self, number: usize, program: Vec<String>) {
+        self.nodes[number].within = program;
     }
 
     /// Starts a super node.
@@ -216,20 +207,17 @@ impl Farm {
     pub fn run(&mut self, number: usize) {
         let node = &mut self.nodes[number];
         let program = artefacts::program("relay-node");
-        let mut command = match &node.namespace {
+        let mut command = match node.within.split_first() {
             None => Command::new(program),
-            Some(file) => {
-                let mut command = Command::new("nsenter");
-                let mut net = std::ffi::OsString::from("--net=");
-                net.push(file);
-                command.arg(net).arg(program);
+            Some((first, more)) => {
+                let mut command = Command::new(first);
+                command.args(more).arg(program);
                 command
             }
         };
         command.args(["run", "--config"]).arg(&node.config);
-        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         node.starts += 1;
-        let process = Process::start(&mut command, &node.log());
+        let process = Process::start(&command, &node.log());
         node.process = Some(process.expect("relay-node starts"));
     }
 
@@ -285,21 +273,17 @@ impl Farm {
 
     /// Waits until each super node that runs says that there are so many.
     pub async fn all_see(&self, members: usize) {
-        let wanted = format!("members={members}");
         for number in self.running() {
-            self.see(number, &wanted).await;
+            self.sees(number, Some(members)).await;
         }
     }
 
-    /// Waits until what a super node says last of its members ends with, or is, what is wanted.
-    async fn see(&self, number: usize, wanted: &str) {
+    /// Waits until a super node says that there are so many, or says anything of them.
+    async fn sees(&self, number: usize, wanted: Option<usize>) {
         until("a ring", PATIENCE, async || {
-            let output = self.nodes[number].output();
-            let mut words = output.split_ascii_whitespace();
-            let last = words.rfind(|word| word.starts_with("members="));
-            match last {
-                Some(last) if last == wanted || wanted == "members=" => Ok(()),
-                Some(_) | None => Err(output),
+            match self.nodes[number].members() {
+                Some(members) if wanted.is_none_or(|wanted| wanted == members) => Ok(()),
+                Some(_) | None => Err(self.nodes[number].output()),
             }
         })
         .await;
@@ -318,17 +302,19 @@ impl Farm {
     pub fn authority(&self) -> &OfflineAuthority {
         &self.authority
     }
-
-    /// Where everything of it lies.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
 }
 
 impl Member {
     /// Everything that it has printed since it was started last.
     pub fn output(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// How many members it has said last that there are.
+    pub fn members(&self) -> Option<usize> {
+        let output = self.output();
+        let mut words = output.split_ascii_whitespace().rev();
+        words.find_map(|word| word.strip_prefix("members=")?.parse().ok())
     }
 
     /// Its `data`.

@@ -3,15 +3,20 @@
 
 pub mod crash;
 pub mod restart;
+pub mod split;
 
 use crate::crowd::key;
 use crate::{Crowd, Farm, Ordinary};
 use credential::NodeId;
 use machine::Rng;
+use overlay::Reading;
 use relay_node::crypto::entropy;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How many super nodes keep a record.
 const REPLICAS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The super nodes that keep the records of a name, nearest first.
 pub fn replicas(farm: &Farm, name: &str) -> Vec<NodeId> {
@@ -42,4 +47,17 @@ fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
     for place in 1..items.len() {
         items.swap(place, rng.below(place as u32 + 1) as usize);
     }
+}
+
+/// Waits until a record is found that is as new as this; says when it was.
+async fn seen(reader: &Ordinary, uri: &str, sequence: u64, patience: Instant) -> Option<Instant> {
+    let looking = async {
+        loop {
+            match reader.get(uri, uri, Reading::Newest).await {
+                Ok(found) if found >= sequence => return Instant::now(),
+                Ok(_) | Err(_) => sleep(PAUSE).await,
+            }
+        }
+    };
+    timeout_at(patience, looking).await.ok()
 }

@@ -15,6 +15,7 @@ mod evil;
 mod farm;
 pub mod faults;
 mod instrument;
+pub mod line;
 mod network;
 mod page;
 mod process;

@@ -61,7 +61,7 @@ impl Network {
             .arg(artefacts::page())
             .envs(settings.iter().copied());
         let output = data.path().join("output.log");
-        let process = Process::start(&mut command, &output).expect("relay-node starts");
+        let process = Process::start(&command, &output).expect("relay-node starts");
         let ready = until("the network", PATIENCE, async || {
             let output = process.output();
             let line = output.lines().find_map(|line| line.strip_prefix("ready "));
@@ -161,7 +161,7 @@ impl Network {
         let mut command = Command::new(artefacts::program("examples/evil"));
         command.arg(&node.config).arg(&wishes);
         let log = self.data.path().join(format!("evil{number}.log"));
-        let process = Process::start(&mut command, &log).expect("the evil node starts");
+        let process = Process::start(&command, &log).expect("the evil node starts");
         until("the evil node", PATIENCE, async || {
             if readable(&format!("{}/readyz", node.page)).await {
                 Ok(())
@@ -225,7 +225,7 @@ pub fn relay_node() -> Command {
 pub fn start_node(config: &Path) -> Process {
     let mut command = relay_node();
     command.args(["run", "--config"]).arg(config);
-    Process::start(&mut command, &config.with_extension("log")).expect("relay-node starts")
+    Process::start(&command, &config.with_extension("log")).expect("relay-node starts")
 }
 
 /// A super node that lies as it is told; ends when dropped.

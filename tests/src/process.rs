@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A running program with everything that it starts, in a process group of its own; killed when dropped.
+/// Becomes the program, and leaves somebody behind who waits for the end of what stdin brings and then kills the group.
+const GUARD: &str =
+    r#"exec 3<&0; (while read -r _; do :; done <&3; kill -s KILL 0) & exec "$@" 3<&- </dev/null"#;
+
+/// A running program with everything that it starts, in a process group of its own; killed when dropped, and however else
+/// this process ends.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -20,11 +25,23 @@ impl Process {
     /// # Errors
     ///
     /// When the file can't be written or the program can't be started.
-    pub fn start(command: &mut Command, output: &Path) -> io::Result<Self> {
+    pub fn start(command: &Command, output: &Path) -> io::Result<Self> {
         let file = File::create(output)?;
-        let child = command
+        let mut guarded = Command::new("sh");
+        guarded.args(["-c", GUARD, "sh"]).arg(command.get_program());
+        guarded.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => guarded.env(name, value),
+                None => guarded.env_remove(name),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            guarded.current_dir(directory);
+        }
+        let child = guarded
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;

@@ -1,23 +1,22 @@
 //! Many super nodes are killed at once while ordinary nodes update and get.
 
-use super::{REPLICAS, replicas, shuffle, start};
+use super::{REPLICAS, replicas, seen, shuffle, start};
 use crate::process::signal;
 use crate::{Crowd, Farm, Ordinary};
 use machine::Rng;
-use overlay::{GetError, PlaceError, Reading, Refused};
+use overlay::{PlaceError, Reading, Refused};
 use relay_node::crypto::entropy;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long a slice of the report is.
 const SLICE: Duration = Duration::from_secs(10);
 /// How long lost records may take to come back.
 const BACK: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// What to do.
 #[derive(Debug, Clone, Copy)]
@@ -163,20 +162,6 @@ async fn work(nodes: Arc<[Ordinary]>, number: usize, rest: Duration, end: Instan
         };
         done.push(Done { begun, failed });
     }
-}
-
-/// Waits until a record is found that is as new as this; says when it was.
-async fn seen(reader: &Ordinary, uri: &str, sequence: u64, patience: Instant) -> Option<Instant> {
-    let looking = async {
-        loop {
-            match reader.get(uri, uri, Reading::Newest).await {
-                Ok(found) if found >= sequence => return Instant::now(),
-                Ok(_) | Err(GetError::NotFound) => sleep(PAUSE).await,
-                Err(_) => sleep(PAUSE).await,
-            }
-        }
-    };
-    timeout_at(patience, looking).await.ok()
 }
 
 impl Report {

@@ -1,5 +1,5 @@
 use std::time::Duration;
-use tests::faults::{crash, restart};
+use tests::faults::{crash, restart, split};
 use tokio::sync::Mutex;
 
 /// Each of these wants the machine for itself.
@@ -34,4 +34,21 @@ async fn a25_all_ordinary_nodes_restart_at_once_and_are_registered_within_a_minu
     .await;
     println!("{report}");
     assert!(report.all.is_some(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a25_r022_halves_of_a_split_network_become_one_ring_and_lose_no_record() {
+    let _turn = TURN.lock().await;
+    let report = split::run(split::Plan {
+        super_nodes: 4,
+        ordinary: 20,
+        split: Duration::from_secs(15),
+        patience: Duration::from_secs(60),
+    })
+    .await;
+    println!("{report}");
+    assert!(report.parted.is_some(), "{report}");
+    let in_time = |merged| merged <= Duration::from_secs(30);
+    assert!(report.merged.is_some_and(in_time), "{report}");
+    assert!(report.missing.is_empty(), "{report}");
 }
