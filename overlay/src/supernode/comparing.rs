@@ -15,12 +15,17 @@ use super::{State, SuperNode, Timer};
 use crate::LinkId;
 use crate::peer::{Announcement, Event, Message, Prefix};
 
-/// How often the table is compared with another member's, in a small ring and in a large one.
+/// How often the table is compared with another member's, in a small ring; in a large one the more rarely, the larger it
+/// is: so many milliseconds for each member, within bounds.
 pub(super) const ROUND: Duration = Duration::from_secs(5);
-const LARGE: Duration = Duration::from_secs(30);
+const LEISURE: u64 = 100;
+const LARGE: (u64, u64) = (10_000, 30_000);
 /// In how many rounds one goes to a member without a link.
 const STRANGE: u32 = 16;
-/// What is younger, in milliseconds, is left out in a large ring.
+/// What may be on its way still, being younger than a few moments and so many milliseconds, or in any case than the
+/// longest time, is left out in a large ring.
+const WAY: u64 = 4_000;
+const HOP: u64 = 500;
 const YOUNG: u64 = 60_000;
 /// When what differed is compared again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -42,7 +47,12 @@ impl SuperNode {
 
     /// One round: another member, and one that was lost or never seen.
     pub(super) fn round(&mut self, now: Instant) {
-        let round = if self.is_small() { ROUND } else { LARGE };
+        let round = if self.is_small() {
+            ROUND
+        } else {
+            let members = self.ring.len() as u64;
+            Duration::from_millis((members * LEISURE).clamp(LARGE.0, LARGE.1))
+        };
         let jitter = self.rng.below(round.as_millis() as u32 / 4);
         let next = round + Duration::from_millis(u64::from(jitter));
         self.timers.set(now + next, Timer::Round);
@@ -113,7 +123,10 @@ impl SuperNode {
         let at = if self.is_small() {
             self.latest(now)
         } else {
-            self.wall(now).saturating_sub(YOUNG)
+            // News may take as many steps as the number of members has binary digits.
+            let steps = u64::from(self.ring.len().max(1).ilog2()) + 1;
+            let young = (WAY + (self.moment() + HOP) * steps).min(YOUNG);
+            self.wall(now).saturating_sub(young)
         };
         self.send_digest_at(link, at);
     }
@@ -141,9 +154,8 @@ impl SuperNode {
         } else if revocations > own {
             self.send_digest(link, now);
         }
-        if let State::Joining(join) = &mut self.state {
-            join.table = Some((at, hash));
-            return self.compare_tables(now);
+        if matches!(self.state, State::Joining(_)) {
+            return self.table_offered(link, at, hash, now);
         }
         if self.ring.hash(at) != hash {
             self.descend(link, at, Prefix::WHOLE);
@@ -151,7 +163,7 @@ impl SuperNode {
     }
 
     /// Goes into a part of the table that differs.
-    fn descend(&mut self, link: LinkId, at: u64, prefix: Prefix) {
+    pub(super) fn descend(&mut self, link: LinkId, at: u64, prefix: Prefix) {
         let inside = self.ring.inside(prefix);
         if inside.len() > FEW && prefix.child(0).is_some() {
             let hashes = self.ring.hashes(prefix, at);

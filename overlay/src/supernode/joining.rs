@@ -11,8 +11,9 @@ use machine::Instant;
 use super::comparing::ROUND;
 use super::ring::Member;
 use super::{Awaited, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
+use crate::LinkId;
 use crate::association::{Denial, FromSuperNode};
-use crate::peer::{About, Announcement, Event, SlotId};
+use crate::peer::{About, Announcement, Event, Prefix, SlotId};
 
 /// How often a joining node looks how far it is.
 const TICK: Duration = Duration::from_millis(500);
@@ -22,6 +23,8 @@ const ALONE: Duration = Duration::from_secs(4);
 const RIVALS: Duration = Duration::from_secs(12);
 /// How long fetching the table, or the records, may make no progress.
 const STALLED: Duration = Duration::from_secs(3);
+/// After how long without progress the tables are compared again.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long fetching the table may take at all: where members come and go, no two tables are the same for long.
 const TABLE: Duration = Duration::from_secs(10);
 /// How often a member says anew that it is one.
@@ -35,8 +38,12 @@ pub(super) struct Join {
     pub(super) moved: Instant,
     /// Others that have not joined either.
     pub(super) rivals: BTreeSet<NodeId>,
-    /// The hash of the table as the one who sent it has it, and the date that it is of.
-    pub(super) table: Option<(u64, u64)>,
+    /// The hashes of the tables of those that have joined, and the dates that they are of.
+    tables: BTreeMap<NodeId, (u64, u64)>,
+    /// Who is asked for the whole table; the others' are only compared with it.
+    source: Option<NodeId>,
+    /// Whose tables were gone into since that one's was there.
+    compared: BTreeSet<NodeId>,
     /// Since when the others believe it to be a member, if it was one before it started anew.
     former: Option<u64>,
     /// Once the table is there: who is asked for records, and whether all of his slots are known.
@@ -52,7 +59,9 @@ impl Join {
             since: now,
             moved: now,
             rivals: BTreeSet::new(),
-            table: None,
+            tables: BTreeMap::new(),
+            source: None,
+            compared: BTreeSet::new(),
             former: None,
             sources: None,
             wanted: BTreeSet::new(),
@@ -101,9 +110,12 @@ impl SuperNode {
                 self.announce(now);
             }
         } else if join.sources.is_none() {
+            let slow = now - join.moved >= SLOW;
             if stalled || waited >= TABLE {
                 self.fetch_records(now);
-            } else if join.table.is_none() {
+            } else if slow && !join.tables.is_empty() {
+                self.ask_tables(now);
+            } else if join.tables.is_empty() {
                 // Somebody has joined meanwhile: ask for his table.
                 let linked = self.ring.others().find_map(|node| self.link_to(node));
                 if let Some(link) = linked {
@@ -131,14 +143,73 @@ impl SuperNode {
         }
     }
 
-    /// A joining node looks whether its table is the one that was sent.
+    /// A member says what its table is. The first one is asked for the whole of it.
+    pub(super) fn table_offered(&mut self, link: LinkId, at: u64, hash: u64, now: Instant) {
+        let Some(node) = self.peers.get(&link).map(|peer| peer.node) else {
+            return;
+        };
+        let State::Joining(join) = &mut self.state else {
+            return;
+        };
+        join.tables.insert(node, (at, hash));
+        let first = join.source.is_none();
+        if first {
+            join.source = Some(node);
+            self.descend(link, at, Prefix::WHOLE);
+        }
+        self.compare_tables(now);
+    }
+
+    /// Nothing has come for a moment: goes into what differs from anybody's table.
+    fn ask_tables(&mut self, now: Instant) {
+        for (node, at) in self.differing() {
+            if let Some(link) = self.link_to(node) {
+                self.descend(link, at, Prefix::WHOLE);
+            }
+        }
+        self.compare_tables(now);
+    }
+
+    /// Whose table is another than the own, and the date that it is of.
+    fn differing(&self) -> Vec<(NodeId, u64)> {
+        let State::Joining(join) = &self.state else {
+            return Vec::new();
+        };
+        let tables = join.tables.iter();
+        let differing = tables.filter(|(_, (at, hash))| {
+            // Without itself, or with what it was before it started anew.
+            self.ring.hash_with(join.former, *at) != *hash
+        });
+        differing.map(|(&node, &(at, _))| (node, at)).collect()
+    }
+
+    /// A joining node looks whether its table is the one that all have whom it greeted.
     pub(super) fn compare_tables(&mut self, now: Instant) {
-        if let State::Joining(join) = &self.state
-            && join.sources.is_none()
-            && let Some((at, hash)) = join.table
-            && self.ring.hash_with(join.former, at) == hash
+        let State::Joining(join) = &self.state else {
+            return;
+        };
+        let known = join
+            .source
+            .and_then(|source| join.tables.get(&source).copied());
+        if join.sources.is_some()
+            || known.is_none_or(|(at, hash)| self.ring.hash_with(join.former, at) != hash)
         {
-            self.fetch_records(now);
+            return;
+        }
+        let differing = self.differing();
+        if differing.is_empty() {
+            return self.fetch_records(now);
+        }
+        // The one who gave the table may have left members out.
+        for (node, at) in differing {
+            let State::Joining(join) = &mut self.state else {
+                return;
+            };
+            if join.compared.insert(node)
+                && let Some(link) = self.link_to(node)
+            {
+                self.descend(link, at, Prefix::WHOLE);
+            }
         }
     }
 

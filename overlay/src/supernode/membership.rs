@@ -21,6 +21,8 @@ const SPACING: Duration = Duration::from_secs(1);
 /// How many of the latest words are remembered for that.
 const HEARD: usize = 256;
 const MAX_TEXT: usize = 255;
+/// So many times the usual signatures may wait at a newcomer.
+const NEWCOMER: usize = 16;
 
 impl SuperNode {
     /// The first message on every link.
@@ -55,8 +57,7 @@ impl SuperNode {
                 join.rivals.insert(node);
             }
             State::Joined if joining => {
-                let nodes: Vec<NodeId> = self.ring.members().map(|member| member.node()).collect();
-                self.send_announcements(link, &nodes);
+                // It asks one of those whom it greets for what it lacks.
                 let at = self.latest(now);
                 self.send_digest_at(link, at);
                 // They are in the table still.
@@ -125,7 +126,12 @@ impl SuperNode {
         let Ok(member) = anchor.admit_member(&statement, wall, &self.revocations) else {
             return fault(self);
         };
-        if self.checks.len() >= self.config.limits.checks {
+        // A newcomer has asked for the whole table.
+        let many = match self.state {
+            State::Joining(_) => NEWCOMER,
+            State::Joined | State::Leaving | State::Left => 1,
+        };
+        if self.checks.len() >= many * self.config.limits.checks {
             return;
         }
         let word = Check {

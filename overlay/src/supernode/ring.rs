@@ -114,6 +114,8 @@ pub(super) struct Ring {
     /// Over all members.
     hash: u64,
     changes: VecDeque<Change>,
+    /// The latest date that a change ever bore.
+    latest: u64,
     former: BTreeMap<NodeId, Former>,
 }
 
@@ -124,6 +126,7 @@ impl Ring {
             members: Vec::new(),
             hash: 0,
             changes: VecDeque::new(),
+            latest: 0,
             former: BTreeMap::new(),
         }
     }
@@ -198,6 +201,7 @@ impl Ring {
             self.changes.pop_front();
         }
         self.changes.push_back(Change { at, node, hash });
+        self.latest = self.latest.max(at);
     }
 
     /// Takes a member in, or its newer word.
@@ -347,6 +351,9 @@ impl Ring {
 
     /// The hash over all members, as it was at a date.
     pub(super) fn hash(&self, at: u64) -> u64 {
+        if at >= self.latest {
+            return self.hash;
+        }
         let later = self.changes.iter().filter(|change| change.at > at);
         later.fold(self.hash, |hash, change| hash ^ change.hash)
     }

@@ -150,7 +150,7 @@ impl SuperNode {
     }
 
     /// How long events are gathered before they go on, in milliseconds: the longer, the fewer messages.
-    fn moment(&self) -> u64 {
+    pub(super) fn moment(&self) -> u64 {
         let members = self.ring.len() as u64;
         let mut moment = (members / 10).clamp(20, 500);
         let budget = u64::from(self.config.limits.maintenance);

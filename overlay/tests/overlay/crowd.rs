@@ -88,6 +88,28 @@ fn a25_a_hundred_split_in_two_under_churn_are_one_ring_again() {
 }
 
 #[test]
+fn a_newcomer_gets_the_table_from_one_of_its_seeds() {
+    let mut world = crowd(124, 60);
+    world.network.run_for(Duration::from_secs(30));
+    world.network.keep_log();
+    world.network.take_log();
+    let newcomer = world.add_super_node();
+    assert!(all_know(&mut world, 61, 60));
+    let sent = world.network.take_log().into_iter();
+    let announced =
+        sent.filter(|traffic| traffic.to == newcomer)
+            .filter_map(
+                |traffic| match traffic.payload.get(17..).map(postcard::from_bytes) {
+                    Some(Ok(Message::Announcements { announcements })) => Some(announcements.len()),
+                    _ => None,
+                },
+            );
+    let announced: usize = announced.sum();
+    // Some it knows by their Hello.
+    assert!((50..=62).contains(&announced), "{announced}");
+}
+
+#[test]
 fn a23_news_that_a_super_node_withholds_reach_all_by_other_ways() {
     let mut world = crowd(121, 60);
     let overlay = world.overlay();
