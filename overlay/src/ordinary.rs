@@ -408,6 +408,9 @@ impl OrdinaryNode {
             Timer::Patience(link) => self.patience_due(link, now),
             Timer::Beat(link) => self.beat(link, now),
             Timer::Hedge(query) => {
+                if self.calls.contains_key(&query) {
+                    self.doubt(now);
+                }
                 self.get_hedged(query, now);
                 self.put_hedged(query, now);
             }
@@ -437,6 +440,7 @@ impl Machine for OrdinaryNode {
                 self.dial(now);
             }
             OrdinaryInput::Woken => {
+                self.doubt(now);
                 self.candidates.woken(now);
                 self.dial(now);
             }

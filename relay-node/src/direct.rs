@@ -13,7 +13,7 @@ use crate::driver::Arrival;
 use crate::framed::{self, Arrived};
 use crate::outlet::outlet;
 
-/// An ordinary node says something every second; one that is silent for this long is gone.
+/// An ordinary node says something every few seconds; one that is silent for this long is gone.
 const SILENCE: Duration = Duration::from_secs(25);
 /// Messages that may wait for an ordinary node that reads slowly.
 const QUEUE: usize = 256;

@@ -19,10 +19,12 @@ const PARALLEL: usize = 4;
 const IMPATIENCE: Duration = Duration::from_millis(400);
 /// How long dialling and proving may take.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How often a standing association is asked whether it lives. Two misses and it is dead, so that a dead one is
-/// noticed within about two seconds, and a network that stalls for a second and a half is forgiven.
+/// How long a standing association may take to answer that it lives. Two misses and it is dead, and a network that
+/// stalls for a second is forgiven.
 pub(super) const BEAT: Duration = Duration::from_millis(700);
 const MISSES: u8 = 2;
+/// How long one that answered is left alone, unless there is reason to doubt it: a super node has thousands of them.
+const REST: Duration = Duration::from_secs(5);
 /// How long after a renewal, and after each other, the associations change over to the new credential.
 pub(super) const ROTATION: Duration = Duration::from_secs(15);
 
@@ -36,6 +38,8 @@ pub(super) struct Link {
     pub(super) heard: Instant,
     asked: Option<Instant>,
     misses: u8,
+    /// When the next beat is due; timers before have lost their meaning.
+    pub(super) beat: Instant,
     /// The own credential's that it stands by.
     credential: Serial,
     /// What to add to the own clock to get the super node's, if they differ much.
@@ -118,6 +122,7 @@ impl OrdinaryNode {
                 heard: now,
                 asked: None,
                 misses: 0,
+                beat: now,
                 skew: 0,
             },
         );
@@ -326,19 +331,40 @@ impl OrdinaryNode {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        match link.asked {
+        if now < link.beat {
+            return;
+        }
+        let mut pace = BEAT;
+        match link.asked.take() {
             // The answer may wait behind this beat: whoever was stopped himself has nobody to blame.
             Some(asked) if link.heard < asked && now - asked >= 2 * BEAT => {}
             Some(asked) if link.heard < asked => link.misses += 1,
-            Some(_) | None => link.misses = 0,
+            Some(_) => (link.misses, pace) = (0, REST),
+            None => {}
         }
         if link.misses >= MISSES {
             return self.close(id, Parting::Silent, now);
         }
-        link.asked = Some(now);
-        self.timers.set(now + BEAT, Timer::Beat(id));
-        let number = self.rng.number();
-        self.send(id, &FromOrdinary::Ping { number });
+        link.beat = now + pace;
+        self.timers.set(link.beat, Timer::Beat(id));
+        if pace == BEAT {
+            link.asked = Some(now);
+            let number = self.rng.number();
+            self.send(id, &FromOrdinary::Ping { number });
+        }
+    }
+
+    /// Asks those that rest at once: something waits for an answer, or the network has changed.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        for id in self
+            .links
+            .keys_where(|_, link| link.stands() && link.asked.is_none())
+        {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.beat = now;
+            }
+            self.beat(id, now);
+        }
     }
 
     /// Ends one association that stands by an old credential, if another one stands meanwhile.

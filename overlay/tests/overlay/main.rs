@@ -18,6 +18,7 @@ mod raw;
 mod reader;
 mod refresh;
 mod restart;
+mod resting;
 mod ring;
 mod roles;
 mod shedding;
