@@ -5,6 +5,8 @@
 //! so a disk that is full, or a file that is damaged, is told of and costs nothing else.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,39 +54,47 @@ struct Waiting {
 }
 
 /// Why something was not read or written.
-type Failure = String;
+#[derive(Debug)]
+enum Failure {
+    /// What the file holds is of no use.
+    Damaged(String),
+    /// The system does not let the file be used; what it holds may be as good as ever.
+    Unusable(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(why) | Self::Unusable(why) => f.write_str(why),
+        }
+    }
+}
 
 impl Shelf {
-    /// Opens the file, or makes it, and reads what it holds. A damaged one is set aside.
+    /// Opens the file, or makes it, and reads what it holds. A damaged one is set aside; one that can't be used now is left
+    /// as it is and tried again.
     ///
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn open(directory: &Path) -> std::io::Result<(Self, Kept)> {
         let path = directory.join(FILE);
-        let (database, kept) = match open(&path) {
+        let (database, kept) = match open_or_set_aside(&path) {
             Ok((database, kept)) => (Some(database), kept),
             Err(failure) => {
-                let aside = path.with_extension("damaged");
-                match std::fs::rename(&path, &aside) {
-                    Ok(()) => tracing::error!(
-                        "{} can't be read ({failure}): it is now {}, and the records come back from the other replicas",
-                        path.display(),
-                        aside.display()
-                    ),
-                    Err(_) => tracing::error!(
-                        "{} can't be used: {failure}; records outlast no restart until it can",
-                        path.display()
-                    ),
-                }
-                (open(&path).ok().map(|(database, _)| database), Vec::new())
+                tracing::error!(
+                    "{} can't be used: {failure}. The node starts without it; its records come back from the other \
+                     replicas, and outlast no restart until it can",
+                    path.display()
+                );
+                (None, Vec::new())
             }
         };
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             shared: shared.clone(),
             path,
+            failing: database.is_none(),
             database,
-            failing: false,
         };
         let writer = std::thread::Builder::new()
             .name("shelf".to_owned())
@@ -202,23 +212,51 @@ impl Writer {
 
     fn write(&mut self, changes: &Changes) -> Result<(), Failure> {
         if self.database.is_none() {
-            self.database = Some(open(&self.path)?.0);
+            self.database = Some(open_or_set_aside(&self.path)?.0);
         }
-        let database = self.database.as_ref().ok_or("not open")?;
+        let Some(database) = &self.database else {
+            return Ok(());
+        };
         guarded(|| {
-            let transaction = database.begin_write().map_err(words)?;
+            let transaction = database.begin_write().map_err(failure)?;
             {
-                let mut table = transaction.open_table(TABLE).map_err(words)?;
+                let mut table = transaction.open_table(TABLE).map_err(failure)?;
                 for (slot, change) in changes {
                     match change {
-                        Some(bytes) => drop(table.insert(slot.0, bytes.as_slice()).map_err(words)?),
-                        None => drop(table.remove(slot.0).map_err(words)?),
+                        Some(bytes) => {
+                            drop(table.insert(slot.0, bytes.as_slice()).map_err(failure)?)
+                        }
+                        None => drop(table.remove(slot.0).map_err(failure)?),
                     }
                 }
             }
-            transaction.commit().map_err(words)
+            transaction.commit().map_err(failure)
         })
     }
+}
+
+/// Opens the file. A damaged one is set aside, and another one made.
+fn open_or_set_aside(path: &Path) -> Result<(Database, Kept), Failure> {
+    let fresh = !path.exists();
+    let damage = match open(path) {
+        Err(Failure::Damaged(damage)) => damage,
+        Err(Failure::Unusable(why)) => {
+            if fresh {
+                // Half of a new file is no damage.
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(Failure::Unusable(why));
+        }
+        opened @ Ok(_) => return opened,
+    };
+    let aside = path.with_extension("damaged");
+    std::fs::rename(path, &aside).map_err(failure)?;
+    tracing::error!(
+        "{} can't be read ({damage}): it is now {}, and the records come back from the other replicas",
+        path.display(),
+        aside.display()
+    );
+    open(path)
 }
 
 /// Opens the file and reads all of it.
@@ -226,16 +264,16 @@ fn open(path: &Path) -> Result<(Database, Kept), Failure> {
     guarded(|| {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE);
-        let database = builder.create(path).map_err(words)?;
+        let database = builder.create(path).map_err(failure)?;
         // Makes the table of a new file.
-        let transaction = database.begin_write().map_err(words)?;
-        transaction.open_table(TABLE).map_err(words)?;
-        transaction.commit().map_err(words)?;
-        let transaction = database.begin_read().map_err(words)?;
-        let table = transaction.open_table(TABLE).map_err(words)?;
+        let transaction = database.begin_write().map_err(failure)?;
+        transaction.open_table(TABLE).map_err(failure)?;
+        transaction.commit().map_err(failure)?;
+        let transaction = database.begin_read().map_err(failure)?;
+        let table = transaction.open_table(TABLE).map_err(failure)?;
         let mut kept = Vec::new();
-        for entry in table.iter().map_err(words)? {
-            let (slot, bytes) = entry.map_err(words)?;
+        for entry in table.iter().map_err(failure)? {
+            let (slot, bytes) = entry.map_err(failure)?;
             kept.push((SlotId(slot.value()), bytes.value().to_vec()));
         }
         drop((table, transaction));
@@ -245,11 +283,25 @@ fn open(path: &Path) -> Result<(Database, Kept), Failure> {
 
 /// A damaged file is no reason to end, even if the database thinks so.
 fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err("it is damaged".to_owned()))
+    catch_unwind(AssertUnwindSafe(act))
+        .unwrap_or_else(|_| Err(Failure::Damaged("it is damaged".to_owned())))
 }
 
-fn words(error: impl std::fmt::Display) -> Failure {
-    error.to_string()
+fn failure(error: impl Into<redb::Error>) -> Failure {
+    let error = error.into();
+    let words = error.to_string();
+    match error {
+        redb::Error::Io(error)
+            if !matches!(
+                error.kind(),
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Failure::Unusable(words)
+        }
+        redb::Error::PreviousIo | redb::Error::DatabaseAlreadyOpen => Failure::Unusable(words),
+        _ => Failure::Damaged(words),
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,12 @@ fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
 }
 
 /// Waits until a record is found that is as new as this; says when it was.
-async fn seen(reader: &Ordinary, uri: &str, sequence: u64, patience: Instant) -> Option<Instant> {
+pub async fn seen(
+    reader: &Ordinary,
+    uri: &str,
+    sequence: u64,
+    patience: Instant,
+) -> Option<Instant> {
     let looking = async {
         loop {
             match reader.get(uri, uri, Reading::Newest).await {

@@ -1,4 +1,5 @@
 //! What goes wrong in real networks, with real super-node processes under real ordinary nodes.
 
 mod crowds;
+mod disk;
 mod leaving;
