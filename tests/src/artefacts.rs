@@ -9,13 +9,13 @@ pub(crate) fn workspace() -> &'static Path {
         .expect("the crate lies in the workspace")
 }
 
-/// A program that cargo has built in the profile of this test.
+/// A program that cargo has built in the profile of this one.
 pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests lie in target/PROFILE/deps");
+    // Tests lie in target/PROFILE/deps, programs beside it.
+    let mut directories = test.ancestors().skip(1);
+    let profile = directories.find(|directory| !directory.ends_with("deps"));
+    let profile = profile.expect("it lies in target/PROFILE");
     let program = profile.join(name);
     assert!(
         program.is_file(),

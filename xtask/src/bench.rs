@@ -1,11 +1,13 @@
 //! Measurements beside other projects' software, on the same machine in the same run.
 
 mod call;
+mod faults;
 mod overlay;
 mod packages;
 mod size;
 mod wasm;
 
 pub(crate) use call::call;
+pub(crate) use faults::faults;
 pub(crate) use overlay::overlay;
 pub(crate) use size::size;

@@ -31,6 +31,8 @@ usage: cargo xtask <command>
   bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]
                     the overlay in virtual time: hops, latency, success, bandwidth; --full takes
                     long and writes docs/overlay-measured.md
+  bench faults [crash] [split] [restart] [--ordinary N]
+                    real super nodes killed, split in halves and overrun, in full; splitting takes root
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
                     --trace shows step by step where the time goes
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", "size"] => bench::size(),
         ["bench", "overlay", rest @ ..] => bench::overlay(rest),
+        ["bench", "faults", rest @ ..] => bench::faults(rest),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["help" | "--help" | "-h"] | [] => {
             print!("{USAGE}");
