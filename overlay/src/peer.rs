@@ -9,10 +9,14 @@
 //!              Announcements {announcements}      what the other lacks
 //!              Ask {nodes}                        the announcements that I lack
 //!              Doubt {node, incarnation}          a hint: look yourself whether it lives
+//!              Size {members, full, pace}         to a newcomer: what knowing all would cost
+//!              Fetch {reach}                      a newcomer that will know a part: that part
+//!              Guides                             who knows all
 //!              Ping / Pong                        probes
 //!              Revocations {list}
 //! search       Find {asker, request, key, ..}  -> Found {request, records}, DIRECTLY to the asker
 //!              Ack {asker, request}               to whoever handed the search on: taken over
+//!              Who {request, key} -> Keepers {request, announcements}
 //! placing      Place {asker, request, mode, record} -> Placed {request, outcome}, directly to the asker
 //!              Touch {asker, request, control, signature} -> Placed, `Absent` if it has no such record
 //! copies       Compare {after, last, digest}   -> Same {after, last} or Slots {after, last, slots, more}
@@ -182,6 +186,36 @@ pub enum Message {
         /// The number that it has.
         request: u64,
     },
+    /// Tells a newcomer how large the ring is and how much happens in it.
+    Size {
+        /// How many members there are.
+        members: u32,
+        /// How many of them know all.
+        full: u32,
+        /// How many of them come, go or move in 1,000 seconds.
+        pace: u32,
+    },
+    /// A newcomer asks for the members that it will know; `Announcements` and a `Digest` over them answer.
+    Fetch {
+        /// How far it will know them, as in [`About`].
+        reach: u8,
+    },
+    /// Asks for members that know all; `Announcements` of a few answer.
+    Guides,
+    /// Asks who keeps a key's records.
+    Who {
+        /// Chosen by the asker.
+        request: u64,
+        /// The key.
+        key: Key,
+    },
+    /// Answers `Who`.
+    Keepers {
+        /// The number that the question had.
+        request: u64,
+        /// Of the super nodes that keep the key's records, nearest first; none if the answerer doesn't know.
+        announcements: Vec<Announcement>,
+    },
 }
 
 /// A search on its way.
@@ -343,4 +377,6 @@ pub struct About {
     pub quic: String,
     /// Where ordinary nodes dial it, `wss://host:port/p2psip`.
     pub url: String,
+    /// Whom it knows: 0 for all members, n for those within the 2^n-th part of the ring on either side of it.
+    pub reach: u8,
 }

@@ -4,8 +4,10 @@ mod comparing;
 mod copying;
 mod departing;
 mod dispatching;
+mod entrusting;
 mod forwarding;
 mod guarding;
+mod guiding;
 mod interface;
 mod joining;
 mod keeping;
@@ -16,6 +18,8 @@ mod own;
 mod peers;
 mod placing;
 mod probing;
+mod reaching;
+mod resolving;
 mod ring;
 mod rules;
 mod searching;
@@ -46,6 +50,7 @@ use self::forwarding::Forwarded;
 use self::joining::Join;
 use self::peers::{Dial, Peer};
 use self::placing::{Origin, Placing};
+use self::resolving::Resolving;
 use self::ring::Ring;
 use self::searching::Search;
 use self::serving::{Association, User};
@@ -105,6 +110,9 @@ pub struct SuperNode {
     /// Of other super nodes, by asker and his number for it.
     forwarded: BTreeMap<(NodeId, u64), Forwarded>,
     placings: BTreeMap<u64, Placing>,
+    resolving: Resolving,
+    /// When it last chose how much of the ring it knows.
+    reached_at: Instant,
     last_sequence: u64,
     queries: u64,
     checks: Checks<Waiting>,
@@ -153,6 +161,13 @@ enum Waiting {
         statement: MemberStatement,
         announcement: Announcement,
         until: NodeId,
+    },
+    /// A super node that a guide has named.
+    Keeper {
+        from: NodeId,
+        request: u64,
+        statement: MemberStatement,
+        announcement: Announcement,
     },
     Departure {
         from: NodeId,
@@ -203,6 +218,8 @@ enum Timer {
     Search(u64),
     /// Patience with the next hop of a search: asker, and his number for it.
     Hop(NodeId, u64),
+    /// Patience with a guide.
+    Who(u64),
     Placing(u64),
     Copy,
     Sync,
@@ -266,6 +283,8 @@ impl SuperNode {
             searches: BTreeMap::new(),
             forwarded: BTreeMap::new(),
             placings: BTreeMap::new(),
+            resolving: Resolving::default(),
+            reached_at: now,
             last_sequence: 0,
             queries: 0,
             checks: Checks::new(),
@@ -290,6 +309,10 @@ impl SuperNode {
         node.ring.fill(members);
         let own = node.ring.member(node.own);
         node.announcement = own.map(|own| own.announcement().clone());
+        if let Some(own) = &node.announcement {
+            node.ring
+                .set_reach(own.about.reach, node.config.limits.table);
+        }
         if node.announcement.is_some() {
             node.state = State::Joined;
             node.timers.clear();

@@ -230,6 +230,7 @@ fn membership(all: &mut Vectors) {
             incarnation: SEQUENCE,
             quic: "sn1.example.org:5062".into(),
             url: "wss://sn1.example.org/p2psip".into(),
+            reach: 4,
         },
         signature: Signature([0xbb; 64]),
     };
@@ -259,6 +260,7 @@ fn membership(all: &mut Vectors) {
             incarnation: SEQUENCE,
         },
     );
+    guiding(all, &announcement);
     let gone = Gone {
         node: NODE,
         incarnation: SEQUENCE,
@@ -283,6 +285,27 @@ fn membership(all: &mut Vectors) {
     all.peer(
         "peer-revocations",
         Message::Revocations { list: vec![1, 2] },
+    );
+}
+
+fn guiding(all: &mut Vectors, announcement: &Announcement) {
+    let size = Message::Size {
+        members: 20_000,
+        full: 9_000,
+        pace: 300,
+    };
+    all.peer("peer-size", size);
+    all.peer("peer-fetch", Message::Fetch { reach: 4 });
+    all.peer("peer-guides", Message::Guides);
+    let (request, key) = (403, record().control.key);
+    all.peer("peer-who", Message::Who { request, key });
+    let announcements = vec![announcement.clone()];
+    all.peer(
+        "peer-keepers",
+        Message::Keepers {
+            request,
+            announcements,
+        },
     );
 }
 

@@ -97,6 +97,7 @@ def links():
 
     about = (
         blob(b"\xaa" * 142) + varint(TIME) + text("sn1.example.org:5062") + text("wss://sn1.example.org/p2psip")
+        + b"\4"
     )
     announcement = about + b"\xbb" * 64
     gone = NODE + varint(TIME) + varint(TIME + 1_000) + option(OTHER)
@@ -130,6 +131,11 @@ def links():
     yield sn("want", 18, several([place]))
     yield sn("copies", 19, several([RECORD]))
     yield sn("ack", 21, NODE, varint(400))
+    yield sn("size", 22, varint(20_000), varint(9_000), varint(300))
+    yield sn("fetch", 23, b"\4")
+    yield sn("guides", 24)
+    yield sn("who", 25, varint(403), KEY)
+    yield sn("keepers", 26, varint(403), several([announcement]))
     yield sn("touch", 20, varint(402), control(**FIELDS), b"\x55" * 64)
 
 

@@ -174,6 +174,7 @@ impl Run {
                 incarnation: WALL - 3_600_000 - number,
                 quic: quic(number),
                 url: format!("wss://sn{number}.example.org/p2psip"),
+                reach: 0,
             };
             let signature = Signature([0; 64]);
             if let Some(member) = Member::read(Announcement { about, signature }) {

@@ -11,6 +11,7 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::ring::Window;
 use super::{State, SuperNode, Timer};
 use crate::LinkId;
 use crate::peer::{Announcement, Event, Message, Prefix};
@@ -42,7 +43,7 @@ const TRIES: u64 = 3;
 
 impl SuperNode {
     pub(super) fn is_small(&self) -> bool {
-        self.ring.len() <= self.config.limits.mesh
+        !self.ring.is_partial() && self.ring.len() <= self.config.limits.mesh
     }
 
     /// One round: another member, and one that was lost or never seen.
@@ -60,6 +61,7 @@ impl SuperNode {
         self.ring.forget_old(self.wall(now), now);
         self.avoided.retain(|_, until| now < *until);
         self.forget_news(now);
+        self.review_reach(now);
         if self.is_small() {
             for node in self.ring.others().collect::<Vec<_>>() {
                 self.dial(node, now);
@@ -76,6 +78,10 @@ impl SuperNode {
 
     /// With whom the table is compared: one with a link mostly, since a new one costs more than all the rest.
     fn partner(&mut self) -> Option<NodeId> {
+        if self.ring.is_partial() {
+            let now = Instant::EPOCH;
+            return self.pick_guides(1, &[], now).pop();
+        }
         let linked = self.ready.len() as u32;
         if !self.is_small() && linked > 0 && self.rng.below(STRANGE) > 0 {
             let place = self.rng.below(linked) as usize;
@@ -87,7 +93,7 @@ impl SuperNode {
 
     fn try_lost(&mut self, round: Duration, now: Instant) {
         let mut candidates: Vec<(NodeId, u64)> = Vec::new();
-        let members = self.ring.len().max(1) as u64;
+        let members = self.ring.estimate().max(1) as u64;
         // In thousandths of a try in this round.
         let weight = |since: Instant, shared: u64| {
             let age = (now - since).as_millis() as u64;
@@ -131,10 +137,27 @@ impl SuperNode {
         self.send_digest_at(link, at);
     }
 
+    /// The part of the table that this node and the one at the other end both know: one of them must know all.
+    fn shared(&self, link: LinkId) -> Option<Window> {
+        let node = self.peers.get(&link)?.node;
+        let reach = self.ring.member(node).map(|member| member.reach());
+        if self.ring.is_partial() {
+            return (reach == Some(0)).then(|| self.ring.window());
+        }
+        let reach = reach.unwrap_or(0);
+        Some(Window {
+            center: node,
+            reach,
+        })
+    }
+
     pub(super) fn send_digest_at(&mut self, link: LinkId, at: u64) {
+        let Some(window) = self.shared(link) else {
+            return;
+        };
         let digest = Message::Digest {
             at,
-            hash: self.ring.hash(at),
+            hash: self.ring.hash_within(window, at),
             revocations: self.revocations.number(),
         };
         self.send_link(link, &digest);
@@ -157,19 +180,23 @@ impl SuperNode {
         if matches!(self.state, State::Joining(_)) {
             return self.table_offered(link, at, hash, now);
         }
-        if self.ring.hash(at) != hash {
+        let window = self.shared(link);
+        if window.is_some_and(|window| self.ring.hash_within(window, at) != hash) {
             self.descend(link, at, Prefix::WHOLE);
         }
     }
 
     /// Goes into a part of the table that differs.
     pub(super) fn descend(&mut self, link: LinkId, at: u64, prefix: Prefix) {
-        let inside = self.ring.inside(prefix);
-        if inside.len() > FEW && prefix.child(0).is_some() {
-            let hashes = self.ring.hashes(prefix, at);
+        let Some(window) = self.shared(link) else {
+            return;
+        };
+        let many = self.ring.inside_within(window, prefix).nth(FEW).is_some();
+        if many && prefix.child(0).is_some() {
+            let hashes = self.ring.hashes_within(window, prefix, at);
             return self.send_link(link, &Message::Branch { at, prefix, hashes });
         }
-        let entries = inside.iter().take(ENTRIES);
+        let entries = self.ring.inside_within(window, prefix).take(ENTRIES);
         let entries = entries.map(|member| (member.node(), member.incarnation()));
         let entries = entries.collect();
         self.send_link(
@@ -189,10 +216,10 @@ impl SuperNode {
         prefix: Prefix,
         hashes: &[u64; 16],
     ) {
-        if !prefix.is_sound() {
+        let Some(window) = self.shared(link).filter(|_| prefix.is_sound()) else {
             return;
-        }
-        let own = self.ring.hashes(prefix, at);
+        };
+        let own = self.ring.hashes_within(window, prefix, at);
         for (digit, (own, theirs)) in (0..16).zip(own.iter().zip(hashes)) {
             if own != theirs
                 && let Some(child) = prefix.child(digit)
@@ -210,20 +237,20 @@ impl SuperNode {
         entries: &[(NodeId, u64)],
         now: Instant,
     ) {
-        if !prefix.is_sound() {
+        let Some(window) = self.shared(link).filter(|_| prefix.is_sound()) else {
             return;
-        }
+        };
         let theirs: BTreeMap<NodeId, u64> = entries.iter().take(ENTRIES).copied().collect();
         let missing = theirs.iter().filter(|(node, incarnation)| {
             let own = self.ring.incarnation(**node);
-            own.is_none_or(|own| own < **incarnation)
+            window.covers(**node) && own.is_none_or(|own| own < **incarnation)
         });
         let missing: Vec<NodeId> = missing.map(|(node, _)| *node).collect();
         for chunk in missing.chunks(ASKED) {
             let nodes = chunk.to_vec();
             self.send_link(link, &Message::Ask { nodes });
         }
-        let inside = self.ring.inside(prefix).iter().filter(|member| {
+        let inside = self.ring.inside_within(window, prefix).filter(|member| {
             let known = theirs.get(&member.node());
             member.incarnation() <= at && known.is_none_or(|known| *known < member.incarnation())
         });

@@ -48,6 +48,7 @@ impl SuperNode {
 
     /// A member can't be reached. Near the ring or in a small one that is evidence enough; far off, its neighbours look.
     pub(super) fn lose(&mut self, node: NodeId, now: Instant) {
+        self.resolving.stranger_lost(node);
         let Some(member) = self.ring.member(node) else {
             return;
         };
@@ -55,6 +56,11 @@ impl SuperNode {
         self.close_links(node);
         self.searches_lost(node, now);
         self.untold(node, now);
+        if !self.ring.window().covers(node) {
+            // Of a guide that is gone nothing more is heard.
+            self.ring.forget(node);
+            return self.event(SuperNodeEvent::MemberLost(node));
+        }
         if !self.is_small() && !self.ring.are_near(self.own, node, NEAR) {
             self.avoided.insert(node, now + AVOIDED);
             let message = Message::Doubt { node, incarnation };
@@ -252,12 +258,22 @@ impl SuperNode {
         if signer == self.own || refuted.is_some_and(|last| now - *last < REPEATED) {
             return;
         }
-        let far = !self.ring.are_near(signer, gone.node, NEAR);
+        let inside = self.ring.window().covers(signer);
+        let far = if inside {
+            !self.ring.are_near(signer, gone.node, NEAR)
+        } else {
+            !self.ring.seem_near(signer, gone.node, NEAR as u64)
+        };
         let spaced = self.refuted.values().all(|last| now - *last >= SPACED);
         if far && !(gone.node == self.own && from == signer && spaced) {
             return;
         }
-        let Some(statement) = self.ring.known(signer).and_then(|known| known.statement()) else {
+        let known = self.ring.known(signer);
+        let known = known.or_else(|| self.resolving.stranger(signer));
+        let Some(statement) = known.and_then(|known| known.statement()) else {
+            if !inside {
+                self.ask_word(from, signer);
+            }
             return;
         };
         if self.checks.len() >= self.config.limits.checks {

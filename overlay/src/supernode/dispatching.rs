@@ -39,6 +39,14 @@ impl SuperNode {
                 let news = (announcement, until);
                 self.announcement_checked(from, &statement, news, failed, now);
             }
+            Waiting::Keeper {
+                from,
+                request,
+                statement,
+                announcement,
+            } => {
+                self.keeper_checked((from, request), &statement, announcement, failed, now);
+            }
             Waiting::Departure {
                 from,
                 departure,
@@ -96,6 +104,18 @@ impl SuperNode {
                 }
             }
             Message::Ask { nodes } => self.asked(link, nodes),
+            Message::Fetch { reach } => self.fetch_asked(link, node, reach, now),
+            Message::Guides => self.guides_asked(link),
+            Message::Who { request, key } => self.who_asked(link, request, key),
+            Message::Size {
+                members,
+                full,
+                pace,
+            } => self.size_told((link, node), (members, full, pace)),
+            Message::Keepers {
+                request,
+                announcements,
+            } => self.keepers_told(node, request, announcements, now),
             Message::Doubt { node, incarnation } => self.suspect(node, incarnation, now),
             Message::News { parts } => self.news(node, parts, now),
             Message::Ping { number } => self.send_link(link, &Message::Pong { number }),
@@ -155,6 +175,7 @@ impl SuperNode {
             Timer::Wave(request) => self.wave_due(request, now),
             Timer::Search(request) => self.search_due(request),
             Timer::Hop(asker, request) => self.hop_due(asker, request, now),
+            Timer::Who(request) => self.who_due(request, now),
             Timer::Placing(number) => self.placing_due(number),
             Timer::Copy => self.copy_due(now),
             Timer::Sync => self.sync_due(now),

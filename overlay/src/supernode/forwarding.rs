@@ -16,6 +16,7 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::resolving::Need;
 use super::searching::bounded;
 use super::{Offence, Offender, SuperNode, Timer};
 use crate::SignedRecord;
@@ -79,7 +80,11 @@ impl SuperNode {
     /// Hands a search to the next hop, or answers it if there is none that could know more.
     fn hand_on(&mut self, mut forwarded: Forwarded, now: Instant) {
         let find = &forwarded.find;
-        let mut replicas = self.ring.replicas(find.key);
+        let mut replicas = if self.ring.knows(find.key) {
+            self.ring.replicas(find.key)
+        } else {
+            self.ring.guides().collect()
+        };
         replicas.retain(|node| {
             let had = find.visited.contains(node) || forwarded.hops.contains(node);
             !had && *node != find.asker
@@ -136,7 +141,12 @@ impl SuperNode {
 
     /// The answer goes to the asker directly, whichever way the search came (R16).
     fn found_here(&mut self, find: &Find, records: Vec<SignedRecord>, now: Instant) {
-        let request = find.request;
-        self.send_peer(find.asker, &Message::Found { request, records }, now);
+        let (asker, request) = (find.asker, find.request);
+        let message = Message::Found { request, records };
+        if self.link_to(asker).is_none() && self.address(asker).is_none() {
+            let need = Need::Link(asker, Some(message));
+            return self.resolve(asker.into(), need, now);
+        }
+        self.send_peer(asker, &message, now);
     }
 }

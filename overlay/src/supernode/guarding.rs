@@ -43,6 +43,10 @@ pub(super) struct Guard {
 impl SuperNode {
     /// A quorum keeps a record, or its tombstone.
     pub(super) fn guard(&mut self, link: LinkId, slot: SlotId, key: Key, removed: bool) {
+        if !self.ring.knows(key) {
+            // Whether those who keep it live does not come to be known here.
+            return;
+        }
         let holders = self.ring.replicas(key);
         let Some(guarded) = self.guarded_of(link) else {
             return;
@@ -78,6 +82,7 @@ impl SuperNode {
         let (mut doubtful, mut affected) = (Vec::new(), false);
         let ring = &self.ring;
         for (&link, association) in &mut self.associations {
+            association.guarded.retain(|_, guard| ring.knows(guard.key));
             for (&slot, guard) in &mut association.guarded {
                 let left = guard.holders.iter();
                 let left = left.filter(|&&node| ring.member(node).is_some()).count();

@@ -79,6 +79,9 @@ pub struct Limits {
     pub links: usize,
     /// What keeping the table may cost, in bytes sent a second.
     pub maintenance: u32,
+    /// Members that it knows, about; where there are more, or keeping up with them costs more than `maintenance`, it
+    /// knows a part of the ring.
+    pub table: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +100,7 @@ impl Default for Limits {
             copy_rate: 1 << 20,
             links: 4_096,
             maintenance: 2_000,
+            table: 1_000_000,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::ring::Member;
 use super::{Awaited, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
 use crate::LinkId;
 use crate::association::{Denial, FromSuperNode};
-use crate::peer::{About, Announcement, Event, Prefix, SlotId};
+use crate::peer::{About, Announcement, Event, Message, Prefix, SlotId};
 
 /// How often a joining node looks how far it is.
 const TICK: Duration = Duration::from_millis(500);
@@ -50,6 +50,8 @@ pub(super) struct Join {
     pub(super) sources: Option<BTreeMap<NodeId, bool>>,
     /// Records that are on their way.
     pub(super) wanted: BTreeSet<SlotId>,
+    /// Who knows all, and was asked for the part that this node can afford.
+    pub(super) guide: Option<NodeId>,
     announcing: bool,
 }
 
@@ -65,8 +67,16 @@ impl Join {
             former: None,
             sources: None,
             wanted: BTreeSet::new(),
+            guide: None,
             announcing: false,
         }
+    }
+
+    /// It will know a part of the ring, as this member does.
+    pub(super) fn guide_chosen(&mut self, node: NodeId) {
+        self.guide = Some(node);
+        self.source = Some(node);
+        self.tables.clear();
     }
 
     pub(super) fn progress(&mut self, now: Instant) {
@@ -117,10 +127,7 @@ impl SuperNode {
                 self.ask_tables(now);
             } else if join.tables.is_empty() {
                 // Somebody has joined meanwhile: ask for his table.
-                let linked = self.ring.others().find_map(|node| self.link_to(node));
-                if let Some(link) = linked {
-                    self.greet(link);
-                }
+                self.ask_guide(now);
             }
         } else if stalled {
             self.announce(now);
@@ -151,6 +158,10 @@ impl SuperNode {
         let State::Joining(join) = &mut self.state else {
             return;
         };
+        if join.guide.is_some_and(|guide| guide != node) {
+            // Of another part than this node will know.
+            return;
+        }
         join.tables.insert(node, (at, hash));
         let first = join.source.is_none();
         if first {
@@ -162,6 +173,12 @@ impl SuperNode {
 
     /// Nothing has come for a moment: goes into what differs from anybody's table.
     fn ask_tables(&mut self, now: Instant) {
+        if let State::Joining(join) = &self.state
+            && let Some(link) = join.guide.and_then(|guide| self.link_to(guide))
+        {
+            let reach = self.ring.reach();
+            return self.send_link(link, &Message::Fetch { reach });
+        }
         for (node, at) in self.differing() {
             if let Some(link) = self.link_to(node) {
                 self.descend(link, at, Prefix::WHOLE);
@@ -228,6 +245,7 @@ impl SuperNode {
             incarnation: self.wall(now).max(last + 1),
             quic: self.config.quic.clone(),
             url: self.config.url.clone(),
+            reach: self.ring.reach(),
         };
         let message = about.message(self.overlay());
         self.sign(Awaited::Announcement(about), message);
@@ -263,11 +281,13 @@ impl SuperNode {
         self.timers.set(now + super::probing::PROBE, Timer::Probe);
         self.timers.set(now + ROUND, Timer::Round);
         // What happened while it joined it has not been told.
-        self.again = self
-            .ring
-            .successors(self.own, 1)
-            .pop()
-            .map(|node| (node, 2));
+        let partner = if self.ring.is_partial() {
+            self.pick_guides(1, &[], now).pop()
+        } else {
+            self.ring.successors(self.own, 1).pop()
+        };
+        self.again = partner.map(|node| (node, 2));
+        self.reached_at = now;
         self.timers.set(now + ROUND, Timer::Again);
     }
 

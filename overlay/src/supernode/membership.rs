@@ -8,14 +8,14 @@ use core::time::Duration;
 use credential::{Check, MemberStatement, NodeId, RevocationList};
 use machine::Instant;
 
-use super::ring::{Member, REPLICAS};
+use super::ring::{FURTHEST, Member, REPLICAS};
 use super::{Offence, Offender, State, SuperNode, SuperNodeEvent, Waiting};
 use crate::LinkId;
 use crate::peer::{Announcement, Event, Message};
 use crate::record::MAX_AHEAD;
 
 /// Announcements older than this are no longer believed, in milliseconds.
-const OLDEST: u64 = 8 * 24 * 3600 * 1_000;
+pub(super) const OLDEST: u64 = 8 * 24 * 3600 * 1_000;
 /// How often one member's word is taken in: each costs every member two verifications.
 const SPACING: Duration = Duration::from_secs(1);
 /// How many of the latest words are remembered for that.
@@ -56,8 +56,10 @@ impl SuperNode {
             State::Joining(join) if joining => {
                 join.rivals.insert(node);
             }
+            State::Joined if joining && self.ring.is_partial() => self.guides_asked(link),
             State::Joined if joining => {
                 // It asks one of those whom it greets for what it lacks.
+                self.send_size(link);
                 let at = self.latest(now);
                 self.send_digest_at(link, at);
                 // They are in the table still.
@@ -83,7 +85,8 @@ impl SuperNode {
         let fault = |node: &mut Self| {
             node.misbehaved(Offender::SuperNode(from), Offence::Announcement);
         };
-        if about.quic.len() > MAX_TEXT || about.url.len() > MAX_TEXT {
+        let too_long = about.quic.len() > MAX_TEXT || about.url.len() > MAX_TEXT;
+        if too_long || about.reach > FURTHEST {
             return self.forged(from, Offence::Announcement, now);
         }
         let Some(node) = about.node() else {
@@ -108,6 +111,11 @@ impl SuperNode {
             } else if current {
                 self.spread_known(node, false, until, now);
             }
+            return;
+        }
+        let most = self.config.limits.table;
+        let wanted = self.ring.wants(node, about.reach, most) || self.resolving.awaits(node);
+        if known.is_none() && !wanted {
             return;
         }
         // What is left out is made up for by the next comparison.
@@ -180,6 +188,16 @@ impl SuperNode {
         let was = self.ring.member(node).is_some();
         self.lives_on(node, now);
         let member = self.interned(Member::new(statement, announcement.clone()));
+        if !self
+            .ring
+            .wants(node, member.reach(), self.config.limits.table)
+        {
+            self.resolving.acquaint(member, now);
+            if self.ring.forget(node) {
+                self.event(SuperNodeEvent::MemberLost(node));
+            }
+            return;
+        }
         self.ring.insert(member);
         if !was {
             self.member_up(node, now);

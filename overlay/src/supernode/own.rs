@@ -32,6 +32,12 @@ impl SuperNode {
         self.announcement.as_ref().map(|own| own.about.incarnation)
     }
 
+    /// How much of the ring it knows: 0 for all, n for those within the 2^n-th part of it on either side.
+    #[must_use]
+    pub fn reach(&self) -> u8 {
+        self.ring.reach()
+    }
+
     /// The link to another super node, if one stands.
     #[must_use]
     pub fn link(&self, node: NodeId) -> Option<LinkId> {

@@ -8,6 +8,7 @@ use core::time::Duration;
 use credential::{Certificate, NodeId, Serial};
 use machine::Instant;
 
+use super::resolving::Need;
 use super::{Offence, Offender, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
 use crate::budget::Budget;
 use crate::peer::Message;
@@ -44,6 +45,7 @@ pub(super) struct Peer {
     pub(super) suspected: Option<Instant>,
     budget: Budget,
     heavy: Budget,
+    pub(super) fetches: Budget,
     pub(super) wrong_touches: Budget,
     flooding: bool,
 }
@@ -104,6 +106,7 @@ impl SuperNode {
             suspected: None,
             budget: Budget::new(),
             heavy: Budget::new(),
+            fetches: Budget::new(),
             wrong_touches: Budget::new(),
             flooding: false,
         };
@@ -164,6 +167,7 @@ impl SuperNode {
             self.ready.remove(&node);
         }
         self.searches_lost(node, now);
+        self.guide_lost(node, now);
         self.untold(node, now);
         let near = self.is_small() || self.concerns(node);
         if near && self.ring.member(node).is_some() {
@@ -207,8 +211,11 @@ impl SuperNode {
         }
     }
 
-    fn address(&self, node: NodeId) -> Option<String> {
+    pub(super) fn address(&self, node: NodeId) -> Option<String> {
         if let Some(member) = self.ring.known(node) {
+            return Some(member.quic().into());
+        }
+        if let Some(member) = self.resolving.stranger(node) {
             return Some(member.quic().into());
         }
         let seed = self.seeds.iter().find(|seed| seed.node == node)?;
@@ -259,6 +266,7 @@ impl SuperNode {
             self.event(SuperNodeEvent::PeerFailed(node));
         }
         self.searches_lost(node, now);
+        self.guide_lost(node, now);
         self.untold(node, now);
         self.lose(node, now);
     }
@@ -266,6 +274,9 @@ impl SuperNode {
     pub(super) fn want_link(&mut self, node: NodeId, now: Instant) {
         if self.ready.contains_key(&node) {
             return;
+        }
+        if self.ring.is_partial() && self.address(node).is_none() {
+            return self.resolve(node.into(), Need::Link(node, None), now);
         }
         self.dial(node, now);
         match self.dials.get_mut(&node) {
@@ -343,6 +354,8 @@ fn is_heavy(message: &Message) -> bool {
         | Message::Branch { .. }
         | Message::Members { .. }
         | Message::Ask { .. }
+        | Message::Fetch { .. }
+        | Message::Guides
         | Message::Compare { .. }
         | Message::Slots { .. }
         | Message::Want { .. } => true,
@@ -354,6 +367,9 @@ fn is_heavy(message: &Message) -> bool {
         | Message::Revocations { .. }
         | Message::Find(_)
         | Message::Ack { .. }
+        | Message::Size { .. }
+        | Message::Who { .. }
+        | Message::Keepers { .. }
         | Message::Found { .. }
         | Message::Place { .. }
         | Message::Touch { .. }

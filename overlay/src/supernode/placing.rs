@@ -7,6 +7,7 @@ use credential::{Certificate, NodeId, Signature};
 use machine::Instant;
 
 use super::overload::Class;
+use super::resolving::{Need, Views};
 use super::store::{Intent, Pen, Verdict};
 use super::{Asker, Offence, Offender, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, Mode, PutOutcome};
@@ -29,8 +30,12 @@ pub(super) struct Placing {
     sequence: u64,
     removed: bool,
     waiting: BTreeSet<NodeId>,
-    quorum: usize,
-    stored: usize,
+    /// Who the replicas are. A quorum of each of these has to store it.
+    views: Views,
+    stored: BTreeSet<NodeId>,
+    absent: BTreeSet<NodeId>,
+    /// Those who say that the record is not theirs to keep.
+    strangers: BTreeSet<NodeId>,
     refusals: BTreeMap<Refused, usize>,
 }
 
@@ -38,11 +43,16 @@ impl Placing {
     /// What it has come to, if that is settled.
     fn outcome(&self) -> Option<PutOutcome> {
         // A replica that has nothing to remove does not stand in the way of those that have.
-        let absent = self.refusals.get(&Refused::NotFound).copied().unwrap_or(0);
-        if self.stored + absent >= self.quorum && self.stored > 0 {
+        let done = |node: &NodeId| self.stored.contains(node) || self.absent.contains(node);
+        let open = |node: &NodeId| done(node) || self.waiting.contains(node);
+        let void = |node: &NodeId| self.strangers.contains(node);
+        // Whoever names members that are not responsible has said nothing.
+        let views = self.views.iter().filter(|view| !are_most(view, void));
+        let mut views = views.peekable();
+        let hopeless = views.peek().is_none() || !views.clone().all(|view| are_most(view, open));
+        if !hopeless && !self.stored.is_empty() && views.all(|view| are_most(view, done)) {
             return Some(PutOutcome::Stored);
         }
-        let hopeless = self.stored + absent + self.waiting.len() < self.quorum;
         if !hopeless && !self.waiting.is_empty() {
             return None;
         }
@@ -153,9 +163,21 @@ impl SuperNode {
 
     /// Hands a record to all its replicas.
     pub(super) fn place(&mut self, asker: Asker, parcel: Parcel, now: Instant) {
+        let key = parcel.control().key;
+        if self.placings.len() >= PLACINGS {
+            return self.placed(asker, 0, PutOutcome::Refused(Refused::Busy));
+        }
+        match self.keepers(key, now) {
+            Some(views) => self.place_at(asker, parcel, views, now),
+            None => self.resolve(key, Need::Place(asker, parcel), now),
+        }
+    }
+
+    /// Hands a record to those who keep it.
+    pub(super) fn place_at(&mut self, asker: Asker, parcel: Parcel, views: Views, now: Instant) {
         let control = parcel.control();
-        let replicas = self.ring.replicas(control.key);
-        if self.placings.len() >= PLACINGS || replicas.is_empty() {
+        let replicas: BTreeSet<NodeId> = views.iter().flatten().copied().collect();
+        if replicas.is_empty() {
             return self.placed(asker, 0, PutOutcome::Refused(Refused::Busy));
         }
         let number = self.number();
@@ -165,9 +187,11 @@ impl SuperNode {
             key: control.key,
             sequence: control.sequence,
             removed: control.removed,
-            quorum: replicas.len() / 2 + 1,
-            waiting: replicas.iter().copied().collect(),
-            stored: 0,
+            waiting: replicas.clone(),
+            views,
+            stored: BTreeSet::new(),
+            absent: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             refusals: BTreeMap::new(),
         };
         self.placings.insert(number, placing);
@@ -313,8 +337,17 @@ impl SuperNode {
             return self.misbehaved(Offender::SuperNode(from), Offence::Unasked);
         }
         match outcome {
-            PutOutcome::Stored => placing.stored += 1,
-            PutOutcome::Refused(why) => *placing.refusals.entry(why).or_default() += 1,
+            PutOutcome::Stored => {
+                placing.stored.insert(from);
+            }
+            PutOutcome::Refused(why) => {
+                match why {
+                    Refused::NotFound => placing.absent.insert(from),
+                    Refused::NotResponsible => placing.strangers.insert(from),
+                    _ => false,
+                };
+                *placing.refusals.entry(why).or_default() += 1;
+            }
             PutOutcome::Timeout => {}
         }
         if let Some(outcome) = placing.outcome() {
@@ -330,6 +363,9 @@ impl SuperNode {
 
     fn end_placing(&mut self, number: u64, outcome: PutOutcome) {
         if let Some(placing) = self.placings.remove(&number) {
+            if outcome == PutOutcome::Timeout {
+                self.resolving.doubt(placing.key);
+            }
             if let Asker::Ordinary { link, .. } = placing.asker
                 && outcome == PutOutcome::Stored
             {
@@ -360,6 +396,11 @@ impl SuperNode {
             }),
         }
     }
+}
+
+/// Whether more than half of a list are such.
+fn are_most(view: &[NodeId], such: impl Fn(&NodeId) -> bool) -> bool {
+    view.iter().filter(|node| such(node)).count() > view.len() / 2
 }
 
 /// What the store must know of the certificate that a record carries. Its cheap checks have read it before.

@@ -30,7 +30,7 @@ impl SuperNode {
             self.timers.set(now + PROBE, Timer::Probe);
             return self.probe_neighbours(now);
         }
-        let members = self.ring.len() as u64;
+        let members = self.ring.estimate() as u64;
         let pause = Duration::from_millis((members * HURRY).clamp(1_000, SLOWEST));
         self.timers.set(now + pause, Timer::Probe);
         if let Some(node) = self.ring.successors(self.own, 1).pop() {

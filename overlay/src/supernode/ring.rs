@@ -61,6 +61,11 @@ impl Member {
         self.announcement.about.incarnation
     }
 
+    /// Whom it knows: 0 for all.
+    pub(super) fn reach(&self) -> u8 {
+        self.announcement.about.reach
+    }
+
     pub(super) fn serial(&self) -> Serial {
         self.serial
     }
@@ -109,6 +114,10 @@ struct Change {
 #[derive(Debug)]
 pub(super) struct Ring {
     own: NodeId,
+    /// How much of the ring is known, as the own announcement says.
+    reach: u8,
+    /// How much of that has come.
+    sure: u8,
     /// By id; itself included, once it has joined.
     members: Vec<Arc<Member>>,
     /// Over all members.
@@ -123,6 +132,8 @@ impl Ring {
     pub(super) const fn new(own: NodeId) -> Self {
         Self {
             own,
+            reach: 0,
+            sure: 0,
             members: Vec::new(),
             hash: 0,
             changes: VecDeque::new(),
@@ -265,14 +276,14 @@ impl Ring {
     }
 
     pub(super) fn is_replica(&self, node: NodeId, key: Key) -> bool {
-        self.from(key).take(REPLICAS).any(|replica| replica == node)
+        self.window().covers(NodeId(key.0))
+            && self.from(key).take(REPLICAS).any(|replica| replica == node)
     }
 
     /// Whether a node is near enough to a key that another table may hold it responsible.
     pub(super) fn is_near(&self, node: NodeId, key: Key) -> bool {
-        self.from(key)
-            .take(2 * REPLICAS)
-            .any(|replica| replica == node)
+        let mut nearest = self.from(key).take(2 * REPLICAS);
+        self.window().covers(NodeId(key.0)) && nearest.any(|replica| replica == node)
     }
 
     /// Members that follow a node, nearest first, itself left out.
@@ -361,20 +372,7 @@ impl Ring {
     /// The same, with the own node as a member since `former` where it is none yet.
     pub(super) fn hash_with(&self, former: Option<u64>, at: u64) -> u64 {
         let own = former.filter(|_| self.member(self.own).is_none());
-        self.hash(at) ^ own.map_or(0, |former| hash(self.own, former))
-    }
-
-    /// One hash for each sixteenth of a part of the ring, as they were at a date.
-    pub(super) fn hashes(&self, prefix: Prefix, at: u64) -> [u64; 16] {
-        let mut hashes = [0; 16];
-        let members = self.inside(prefix).iter();
-        let members = members.map(|member| (member.node, member.hash));
-        let later = self.changes.iter();
-        let later = later.filter(|change| change.at > at && prefix.covers(change.node));
-        for (node, hash) in members.chain(later.map(|change| (change.node, change.hash))) {
-            hashes[prefix.digit(node)] ^= hash;
-        }
-        hashes
+        self.hash_within(self.window(), at) ^ own.map_or(0, |former| hash(self.own, former))
     }
 
     /// The members of one part of the ring.
@@ -441,6 +439,10 @@ pub(super) fn first_eight(bytes: &[u8]) -> u64 {
         .take(8)
         .fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
+
+mod window;
+
+pub(super) use self::window::{FURTHEST, Window};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use machine::Instant;
 
 use super::forwarding::TTL;
 use super::overload::Class;
+use super::resolving::Need;
 use super::{Asker, SuperNode, SuperNodeEvent, Timer, Waiting};
 use crate::association::{FromSuperNode, SearchEnd};
 use crate::checks::{record_checks, record_fault};
@@ -36,9 +37,14 @@ pub(super) struct Search {
     owner: Option<String>,
     /// Replicas not asked yet, nearest first.
     further: Vec<NodeId>,
+    /// All replicas known so far, itself among them if it is one.
+    known: BTreeSet<NodeId>,
+    /// Guides are still being asked who the replicas are.
+    unresolved: bool,
+    /// Who the replicas are does not depend on the word of one guide.
+    certain: bool,
     waiting: BTreeSet<NodeId>,
-    /// How many replicas there are, and how many have answered.
-    replicas: usize,
+    /// How many replicas have answered.
     answers: usize,
     found: BTreeMap<SlotId, SignedRecord>,
     checking: usize,
@@ -57,10 +63,13 @@ impl SuperNode {
     ) {
         let wall = self.wall(now);
         let own = self.store.get(key, owner.as_deref(), wall);
-        let all = self.ring.replicas(key);
-        let (replicas, is_replica) = (all.len(), all.contains(&self.own));
-        let others: Vec<NodeId> = all.into_iter().filter(|&node| node != self.own).collect();
-        if (is_replica && !own.is_empty() && !newest) || others.is_empty() {
+        let views = self.keepers(key, now);
+        let unresolved = views.is_none();
+        let known: BTreeSet<NodeId> = views.iter().flatten().flatten().copied().collect();
+        let is_replica = known.contains(&self.own);
+        let mut others: Vec<NodeId> = views.into_iter().flatten().flatten().collect();
+        others.retain(|&node| node != self.own);
+        if (is_replica && !own.is_empty() && !newest) || (others.is_empty() && !unresolved) {
             return self.answer(asker, own, Some(SearchEnd::Complete));
         }
         let shed = matches!(asker, Asker::Ordinary { .. }) && self.sheds(Class::Search);
@@ -68,7 +77,7 @@ impl SuperNode {
             return self.answer(asker, Vec::new(), Some(SearchEnd::Busy));
         }
         // Live links first: whoever is being lost just now answers late or never.
-        let mut further = others;
+        let mut further = in_turn(others);
         further.sort_by_key(|&node| (self.is_doubtful(node, now), self.link_to(node).is_none()));
         let request = self.number();
         let search = Search {
@@ -76,8 +85,10 @@ impl SuperNode {
             key,
             owner,
             further,
+            known,
+            unresolved,
+            certain: true,
             waiting: BTreeSet::new(),
-            replicas,
             answers: usize::from(is_replica),
             found: own
                 .iter()
@@ -92,7 +103,39 @@ impl SuperNode {
         if !own.is_empty() {
             self.answer(asker, own, None);
         }
+        if unresolved {
+            return self.resolve(key, Need::Search(request), now);
+        }
         self.ask_replicas(request, AT_ONCE, now);
+    }
+
+    /// A guide has said who the replicas are: those whom nobody has named before are asked, too.
+    pub(super) fn search_widened(&mut self, request: u64, view: Vec<NodeId>, now: Instant) {
+        let own = self.own;
+        let Some(search) = self.searches.get_mut(&request) else {
+            return;
+        };
+        for node in view {
+            if !search.known.insert(node) {
+                continue;
+            }
+            if node == own {
+                search.answers += 1;
+            } else {
+                search.further.push(node);
+            }
+        }
+        let count = AT_ONCE.saturating_sub(search.waiting.len());
+        self.ask_replicas(request, count, now);
+    }
+
+    /// No further guide is asked who the replicas are.
+    pub(super) fn search_resolved(&mut self, request: u64, certain: bool, now: Instant) {
+        if let Some(search) = self.searches.get_mut(&request) {
+            search.unresolved = false;
+            search.certain = certain;
+            self.search_on(request, now);
+        }
     }
 
     fn ask_replicas(&mut self, request: u64, count: usize, now: Instant) {
@@ -218,7 +261,7 @@ impl SuperNode {
             return self.end_search(request);
         }
         // A quorum has every acknowledged write among its answers: nothing newer can be missing.
-        let quorum = search.answers > search.replicas / 2;
+        let quorum = search.answers > search.known.len() / 2 && !search.unresolved;
         if quorum && search.checking == 0 && !search.found.is_empty() {
             return self.end_search(request);
         }
@@ -229,14 +272,21 @@ impl SuperNode {
         {
             return self.ask_replicas(request, usize::MAX, now);
         }
-        self.end_search(request);
+        if !search.unresolved {
+            self.end_search(request);
+        }
     }
 
     fn end_search(&mut self, request: u64) {
         let Some(search) = self.searches.remove(&request) else {
             return;
         };
-        let end = if search.answers > 0 {
+        if search.found.is_empty() {
+            self.resolving.doubt(search.key);
+        }
+        // Where one guide alone has said who the replicas are, it may have left them out.
+        let heard = search.answers > 0 && (search.certain || !search.found.is_empty());
+        let end = if heard {
             SearchEnd::Complete
         } else {
             SearchEnd::Timeout
@@ -332,6 +382,13 @@ impl SuperNode {
             |_, search| !matches!(search.asker, Asker::Ordinary { link, .. } if link == gone),
         );
     }
+}
+
+/// Each once, as they come first.
+fn in_turn(nodes: Vec<NodeId>) -> Vec<NodeId> {
+    let mut seen = BTreeSet::new();
+    let nodes = nodes.into_iter();
+    nodes.filter(|&node| seen.insert(node)).collect()
 }
 
 /// As many records as fit into one frame; those of a key beyond that are found by owner.

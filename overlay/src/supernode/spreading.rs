@@ -32,7 +32,7 @@ const MESSAGE: u64 = 150;
 const COVERED: usize = 4_096;
 const COVERING: Duration = Duration::from_secs(120);
 /// What is older, in milliseconds, is no news.
-const YOUNG: u64 = 60_000;
+pub(super) const YOUNG: u64 = 60_000;
 /// The longest moment, in milliseconds.
 const LONGEST: u64 = 8_000;
 
@@ -41,7 +41,7 @@ const LONGEST: u64 = 8_000;
 pub(super) struct Spreading {
     pending: Vec<Telling>,
     due: bool,
-    told: VecDeque<(Instant, NodeId, Telling)>,
+    pub(super) told: VecDeque<(Instant, NodeId, Telling)>,
     /// How far round this node has seen to it that an event of a member's life is told.
     covered: BTreeMap<Life, (NodeId, Instant)>,
     /// How many events there have been since the last look, and how many in a million seconds in the long run.
@@ -54,10 +54,10 @@ type Life = (NodeId, u64, bool);
 
 /// An event for the members between two places.
 #[derive(Debug, Clone)]
-struct Telling {
-    after: NodeId,
-    until: NodeId,
-    event: Arc<Event>,
+pub(super) struct Telling {
+    pub(super) after: NodeId,
+    pub(super) until: NodeId,
+    pub(super) event: Arc<Event>,
 }
 
 impl Event {
@@ -71,7 +71,7 @@ impl Event {
         }
     }
 
-    fn subject(&self) -> Option<NodeId> {
+    pub(super) fn subject(&self) -> Option<NodeId> {
         match self {
             Self::Up(announcement) => announcement.about.node(),
             Self::Gone(departure) => Some(departure.gone.node),
@@ -88,6 +88,9 @@ impl SuperNode {
         let Some(life) = event.life() else {
             return;
         };
+        if self.ring.is_partial() && until == self.own {
+            return self.entrust(event, now);
+        }
         let covered = self.news.covered.get(&life).map(|(until, _)| *until);
         // Several may have begun to tell of it: only what an earlier one left out is added.
         let after = covered.unwrap_or(self.own);
@@ -151,7 +154,7 @@ impl SuperNode {
 
     /// How long events are gathered before they go on, in milliseconds: the longer, the fewer messages.
     pub(super) fn moment(&self) -> u64 {
-        let members = self.ring.len() as u64;
+        let members = self.ring.estimate() as u64;
         let mut moment = (members / 10).clamp(20, 500);
         let budget = u64::from(self.config.limits.maintenance);
         while moment < LONGEST && self.cost(moment) > budget / 4 {
@@ -203,6 +206,17 @@ impl SuperNode {
                 self.news.told.push_back((now, node, further));
                 telling.until = node;
             }
+            for (node, until) in self.hearers(&telling) {
+                let parts = messages.entry(node).or_default();
+                let events = parts.entry(until).or_default();
+                events.push((*telling.event).clone());
+                let further = Telling {
+                    after: node,
+                    until,
+                    event: telling.event.clone(),
+                };
+                self.news.told.push_back((now, node, further));
+            }
         }
         for (node, parts) in messages {
             for parts in bundles(parts) {
@@ -218,7 +232,12 @@ impl SuperNode {
         let subject = telling.event.subject();
         let at = |place: usize| self.ring.after(after, place);
         let will_do = |node: NodeId| {
-            Some(node) != subject && node != self.own && !self.suspects.contains_key(&node)
+            let full = self
+                .ring
+                .member(node)
+                .is_some_and(|member| member.reach() == 0);
+            let willing = Some(node) != subject && node != self.own;
+            full && willing && !self.suspects.contains_key(&node)
         };
         let (first, middle, last) = (between / 4, between / 2, (between * 3 / 4).max(between / 2));
         let last = last.min(between.checked_sub(1)?);
@@ -259,7 +278,12 @@ impl SuperNode {
             told.into_iter().partition(|(_, other, _)| *other == node);
         self.news.told = rest;
         for (at, _, telling) in failed {
-            if now - at <= UNSURE && telling.after != telling.until {
+            if now - at > UNSURE {
+                continue;
+            }
+            if telling.after == self.own && telling.until == self.own {
+                self.entrust((*telling.event).clone(), now);
+            } else if telling.after != telling.until {
                 self.tell(telling, now);
             }
         }

@@ -14,6 +14,7 @@ mod forwarding;
 mod fuzz;
 mod membership;
 mod node;
+mod partial;
 mod raw;
 mod reader;
 mod refresh;

@@ -187,6 +187,7 @@ impl World {
             incarnation: WALL + self.network.now().since_epoch().as_millis() as u64,
             quic: "nowhere:quic".into(),
             url: "wss://nowhere/p2psip".into(),
+            reach: 0,
         };
         change(&mut about);
         let signature = identity.sign(&about.message(self.overlay()));

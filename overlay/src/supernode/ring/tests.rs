@@ -9,6 +9,11 @@ fn node(first: u8) -> NodeId {
     NodeId(bytes)
 }
 
+const WHOLE: Window = Window {
+    center: NodeId([0; 20]),
+    reach: 0,
+};
+
 fn ring(nodes: &[u8], own: u8) -> Ring {
     let mut ring = Ring::new(node(own));
     for &first in nodes {
@@ -17,6 +22,7 @@ fn ring(nodes: &[u8], own: u8) -> Ring {
             incarnation: 7,
             quic: String::new(),
             url: String::new(),
+            reach: 0,
         };
         let statement = MemberStatement {
             node: node(first),
@@ -119,12 +125,13 @@ fn the_hash_leaves_out_what_is_young() {
     assert_ne!(one.hash(50), other.hash(50));
     assert_eq!(one.hash(49), other.hash(49));
     for at in [49, 50] {
-        let same = one.hashes(Prefix::WHOLE, at) == other.hashes(Prefix::WHOLE, at);
+        let same = one.hashes_within(WHOLE, Prefix::WHOLE, at)
+            == other.hashes_within(WHOLE, Prefix::WHOLE, at);
         assert_eq!(same, at == 49);
         let part = Prefix::WHOLE.child(1).unwrap();
-        let hashes = one.hashes(part, at);
+        let hashes = one.hashes_within(WHOLE, part, at);
         let all = hashes.iter().fold(0, |all, hash| all ^ hash);
-        assert_eq!(all, one.hashes(Prefix::WHOLE, at)[1]);
+        assert_eq!(all, one.hashes_within(WHOLE, Prefix::WHOLE, at)[1]);
     }
 }
 
@@ -145,4 +152,48 @@ fn a_prefix_covers_what_begins_with_it() {
     assert!(deepest.is_sound() && part.is_sound());
     assert!(!Prefix { digits: 9, bits: 0 }.is_sound());
     assert!(!Prefix { digits: 1, bits: 1 }.is_sound());
+}
+
+#[test]
+fn a_window_covers_as_much_on_either_side_and_goes_round() {
+    let window = Window {
+        center: node(10),
+        reach: 3,
+    };
+    for first in 0..=255_u8 {
+        let apart = first.wrapping_sub(10).min(10_u8.wrapping_sub(first));
+        // The 32nd place of 256 itself is just outside.
+        assert_eq!(window.covers(node(first)), apart < 32, "{first}");
+        let onward = first.wrapping_sub(10) < 32;
+        assert_eq!(window.covers_onward(node(first)), onward, "{first}");
+    }
+}
+
+#[test]
+fn who_knows_a_part_knows_the_keys_in_it_only() {
+    let nodes: Vec<u8> = (0..=255).step_by(4).collect();
+    let mut partial = ring(&nodes, 8);
+    let all = ring(&nodes, 8);
+    let dropped = partial.set_reach(3, 24);
+    assert_eq!(partial.within(partial.window()).count(), 15);
+    assert_eq!(partial.members().count(), 24, "and a few who know all");
+    assert_eq!(dropped.len(), nodes.len() - 24);
+    for first in 0..=255_u8 {
+        let key = Key::from(node(first));
+        if partial.knows(key) {
+            assert_eq!(partial.replicas(key), all.replicas(key));
+        }
+    }
+    assert!(partial.knows(node(236).into()) && partial.knows(node(20).into()));
+    assert!(
+        !partial.knows(node(24).into()),
+        "whose last replica is outside"
+    );
+    assert!(!partial.knows(node(128).into()));
+    // What it has in common with one who knows all looks alike to both.
+    let (window, at) = (partial.window(), u64::MAX);
+    assert_eq!(partial.hash_within(window, at), all.hash_within(window, at));
+    let hashes = |ring: &Ring| ring.hashes_within(window, Prefix::WHOLE, at);
+    assert_eq!(hashes(&partial), hashes(&all));
+    assert_ne!(all.hash_within(window, at), all.hash(at));
 }
