@@ -107,6 +107,13 @@ pub struct SuperNode {
     /// MiB that the node reserves for its share of the users' records; 256, if not given.
     #[serde(default = "storage")]
     pub storage: usize,
+    /// Bytes a second that keeping up with the other super nodes may cost; 2,000, if not given. Where it would cost
+    /// more, the node knows a part of them.
+    #[serde(default = "maintenance")]
+    pub maintenance: u32,
+    /// How many other super nodes the node knows at most, about; a million, if not given.
+    #[serde(default = "table")]
+    pub table: usize,
     /// Directory of page files to serve in place of the built-in page.
     pub page: Option<PathBuf>,
 }
@@ -250,6 +257,12 @@ impl Config {
             if !(1..=1 << 16).contains(&node.storage) {
                 return Err(ConfigError::Storage(node.storage));
             }
+            if node.maintenance < 50 {
+                return Err(ConfigError::Maintenance(node.maintenance));
+            }
+            if node.table < 100 {
+                return Err(ConfigError::Table(node.table));
+            }
             if node.token.is_some() && node.token_file.is_some() {
                 return Err(ConfigError::TwoTokens);
             }
@@ -329,6 +342,14 @@ fn tls(
 
 fn storage() -> usize {
     p2psip::Limits::default().bytes >> 20
+}
+
+fn maintenance() -> u32 {
+    p2psip::Limits::default().maintenance
+}
+
+fn table() -> usize {
+    p2psip::Limits::default().table
 }
 
 fn yes() -> bool {

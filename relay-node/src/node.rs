@@ -269,6 +269,8 @@ fn machine_config(
         seeds,
         limits: p2psip::Limits {
             bytes: config.storage << 20,
+            maintenance: config.maintenance,
+            table: config.table,
             ..p2psip::Limits::default()
         },
         revocations: (revocations.number() > 0).then_some(revocations),

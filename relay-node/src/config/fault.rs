@@ -25,6 +25,10 @@ pub enum ConfigError {
     OverridesForSeveral,
     /// No room for records, or more than there can be.
     Storage(usize),
+    /// Less for keeping up with the others than any node needs.
+    Maintenance(u32),
+    /// Fewer others than a node must know.
+    Table(usize),
     /// A token without a login server to show it to.
     TokenForNobody,
     /// A promotion without the node that is promoted, or without what it becomes.
@@ -80,6 +84,14 @@ impl fmt::Display for ConfigError {
             Self::Storage(mib) => write!(
                 f,
                 "[super_node] can't reserve {mib} MiB for records: `storage` is from 1 to 65536"
+            ),
+            Self::Maintenance(bytes) => write!(
+                f,
+                "[super_node] can't keep up with the others for {bytes} bytes a second: `maintenance` is 50 or more"
+            ),
+            Self::Table(members) => write!(
+                f,
+                "[super_node] can't do with {members} other super nodes: `table` is 100 or more"
             ),
             Self::TokenForNobody => f.write_str(
                 "[super_node] has an enrolment token but no `login` server to show it to: name the server, or remove the \

@@ -253,6 +253,19 @@ stun = "0.0.0.0:3478"
     }
 
     #[test]
+    fn what_knowing_the_others_may_cost_is_configuration() {
+        let node = read(TEN_LINES, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!((node.maintenance, node.table), (2_000, 1_000_000));
+        let text = format!("{TEN_LINES}maintenance = 300\ntable = 5000\n");
+        let node = read(&text, &[], &[]).unwrap().super_node.unwrap();
+        assert_eq!((node.maintenance, node.table), (300, 5_000));
+        let refused = |line: &str| read(&format!("{TEN_LINES}{line}\n"), &[], &[]).unwrap_err();
+        assert!(refused("maintenance = 49").contains("`maintenance` is 50 or more"));
+        assert!(refused("table = 99").contains("`table` is 100 or more"));
+        assert!(refused("table = -1").contains("line 11"));
+    }
+
+    #[test]
     fn r120_r121_thresholds_of_promotion_are_configuration() {
         let ordinary = "[ordinary_node]\ndata = \"/var/lib/partyline\"\n";
         let text = format!("{TEN_LINES}{ordinary}[promotion]\nuptime = 60\nmemory = 1024\n");
