@@ -65,7 +65,7 @@ impl fmt::Display for IdentityError {
             Self::OtherOverlay { pinned, offered } => write!(
                 f,
                 "the credential is of overlay {offered}, but this node belongs to overlay {pinned}: name the login server \
-                 of {pinned}, or start with an empty data directory to join the other overlay"
+                 of {pinned}, or join the other overlay with an empty data directory and without `overlay` in the file"
             ),
             Self::Refused(refusal) => write!(f, "the certificate is refused: {refusal}"),
             Self::OtherKey => f.write_str("the certificate is over another key than this node's"),

@@ -24,6 +24,10 @@ use crate::identity::{Identity, Vault};
 use crate::login::server_clock;
 use crate::node::{self, RunningNode};
 
+mod meddler;
+
+pub(crate) use meddler::Meddler;
+
 pub(crate) struct Overlay {
     pub(crate) server: LoginServer,
     pub(crate) clock: Clock,

@@ -120,5 +120,11 @@
     connection: peer.connectionState, ice: peer.iceConnectionState, remote: peer.currentRemoteDescription !== null || peer.pendingRemoteDescription !== null,
   }));
 
-  window.partylineTest = { config, peers, problems, opened, hear, stats, states };
+  /** The STUN servers that the connections made so far ask, and the bootstrap servers that the page asked. */
+  const asked = () => ({
+    stun: peers.flatMap((peer) => peer.getConfiguration().iceServers ?? []).flatMap(({ urls }) => urls),
+    bootstrap: performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.endsWith('/super-nodes')),
+  });
+
+  window.partylineTest = { config, peers, problems, opened, hear, stats, states, asked };
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use credential::OverlayId;
 use serde::Deserialize;
 
 use super::{ConfigError, Origin, Proxy};
@@ -13,6 +14,9 @@ pub struct OrdinaryNode {
     pub data: PathBuf,
     /// Origin of the login server, where a node without a certificate becomes a guest.
     pub login: Option<Origin>,
+    /// Identifier of the only overlay that it joins, 32 hexadecimal digits; the one of the certificate in `data`, or else
+    /// of the login server, if not given (draft §5.1).
+    pub overlay: Option<OverlayId>,
     /// A wish for the guest's name.
     pub guest: Option<String>,
     /// Whether super nodes on the local network are looked for; yes, if not given.

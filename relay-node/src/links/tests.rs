@@ -3,7 +3,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::*;
-use crate::testing::{Overlay, PATIENCE};
+use crate::testing::{Meddler, Overlay, PATIENCE};
 
 /// One super node's links and what they tell.
 struct End {
@@ -240,58 +240,14 @@ async fn dead_address_fails_within_seconds() {
     assert!(matches!(a.next().await, LinkEvent::DialFailed { node: failed } if failed == node));
 }
 
-/// Somebody on the way to `to`: alters every seventh datagram, and looks for `secret` in all of them.
-struct Meddler {
-    address: SocketAddr,
-    altered: Arc<AtomicU64>,
-    read: Arc<AtomicU64>,
-}
-
-impl Meddler {
-    async fn before(to: String, secret: &'static [u8]) -> Self {
-        let to: SocketAddr = to.parse().unwrap();
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let (altered, read) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-        let told = (altered.clone(), read.clone());
-        tokio::spawn(async move {
-            let mut buffer = vec![0; 65_536];
-            let mut other = None;
-            for number in 1_usize.. {
-                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                let datagram = &mut buffer[..length];
-                if datagram.windows(secret.len()).any(|part| part == secret) {
-                    told.1.fetch_add(1, Ordering::Relaxed);
-                }
-                if number.is_multiple_of(7) {
-                    datagram[length * 2 / 3] ^= 1;
-                    told.0.fetch_add(1, Ordering::Relaxed);
-                }
-                let next = if from == to { other } else { Some(to) };
-                if from != to {
-                    other = Some(from);
-                }
-                if let Some(next) = next {
-                    socket.send_to(datagram, next).await.unwrap();
-                }
-            }
-        });
-        Self {
-            address,
-            altered,
-            read,
-        }
-    }
-}
-
 #[tokio::test]
 async fn a09_r109_r110_who_stands_between_super_nodes_reads_and_alters_nothing() {
     const SECRET: &[u8] = b"sip:alice@example.org calls";
     let overlay = Overlay::new().await;
     let mut a = End::new(overlay.super_node().await);
     let mut b = End::new(overlay.super_node().await);
-    let meddler = Meddler::before(b.address(), SECRET).await;
-    a.links.dial(b.node, meddler.address.to_string());
+    let (meddler, way) = Meddler::before(b.address(), SECRET).await;
+    a.links.dial(b.node, way.to_string());
     let (_, _, to_b) = a.opened().await;
     let (_, _, to_a) = b.opened().await;
     for number in 0..60_u8 {

@@ -84,7 +84,7 @@ pub(crate) async fn obtain(
     clock: &Clock,
 ) -> Result<Member, MemberError> {
     let key = vault.named_key("user.key")?;
-    match kept(vault, &key, clock.wall()) {
+    match kept(config, vault, &key, clock.wall()) {
         Ok(Some(member)) => return Ok(member),
         Ok(None) => {}
         Err(IdentityError::Refused(refusal)) if config.login.is_some() => {
@@ -104,7 +104,7 @@ pub(crate) async fn obtain(
     loop {
         let asked: Result<Credential, _> = client.post(login, "/guest", &request).await;
         match asked {
-            Ok(credential) => return Ok(keep(vault, &key, &credential, clock.wall())?),
+            Ok(credential) => return Ok(keep(config, vault, &key, &credential, clock.wall())?),
             Err(error) if error.passing() => {
                 tracing::warn!(%login, "the login server {error}; trying again");
                 sleep(wait).await;
@@ -124,7 +124,7 @@ pub(crate) async fn renew(
     member: &Member,
 ) -> Result<Member, MemberError> {
     let Some(login) = &config.login else {
-        let kept = kept(vault, &member.key, clock.wall())?;
+        let kept = kept(config, vault, &member.key, clock.wall())?;
         return kept
             .filter(|kept| kept.certificate.not_after() > member.certificate.not_after())
             .ok_or_else(|| MemberError::NoneNewer(config.data.clone()));
@@ -142,7 +142,7 @@ pub(crate) async fn renew(
         .post(login, "/renew", &request)
         .await
         .map_err(|error| MemberError::Login(login.clone(), error))?;
-    Ok(keep(vault, &member.key, &credential, clock.wall())?)
+    Ok(keep(config, vault, &member.key, &credential, clock.wall())?)
 }
 
 /// How long until a certificate is at the half of its life.
@@ -152,22 +152,28 @@ pub(crate) fn until_half_life(member: &Member, wall: u64) -> Duration {
     Duration::from_millis(half.saturating_sub(wall))
 }
 
-fn kept(vault: &Vault, key: &Key, wall: u64) -> Result<Option<Member>, IdentityError> {
+fn kept(
+    config: &OrdinaryNode,
+    vault: &Vault,
+    key: &Key,
+    wall: u64,
+) -> Result<Option<Member>, IdentityError> {
     let Some(text) = vault.read(FILE)? else {
         return Ok(None);
     };
     let credential =
         serde_json::from_slice(&text).map_err(|_| IdentityError::Broken("credential.json"))?;
-    accept(vault, key, &credential, wall).map(Some)
+    accept(config, vault, key, &credential, wall).map(Some)
 }
 
 fn keep(
+    config: &OrdinaryNode,
     vault: &Vault,
     key: &Key,
     credential: &Credential,
     wall: u64,
 ) -> Result<Member, IdentityError> {
-    let member = accept(vault, key, credential, wall)?;
+    let member = accept(config, vault, key, credential, wall)?;
     vault.pin(&member.anchor)?;
     let text = serde_json::to_vec_pretty(credential).map_err(|_| IdentityError::Broken(FILE))?;
     vault.write(FILE, &text, 0o644)?;
@@ -175,6 +181,7 @@ fn keep(
 }
 
 fn accept(
+    config: &OrdinaryNode,
     vault: &Vault,
     key: &Key,
     credential: &Credential,
@@ -187,6 +194,10 @@ fn accept(
         pinned.as_ref(),
         wall,
     )?;
+    let offered = anchor.overlay();
+    if let Some(pinned) = config.overlay.filter(|wanted| *wanted != offered) {
+        return Err(IdentityError::OtherOverlay { pinned, offered });
+    }
     let (uri, _) = certificate
         .user()
         .ok_or(IdentityError::Refused(Refusal::Role))?;

@@ -9,6 +9,7 @@ mod evil;
 mod fourth;
 mod frames;
 mod harness;
+mod native;
 mod stage;
 mod survival;
 mod within;

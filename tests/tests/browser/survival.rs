@@ -1,6 +1,7 @@
 //! What happens to pages when the super node that they depend on is killed.
 
 use crate::stage::Stage;
+use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 use tests::Kind::{self, Chromium};
 use tests::{Network, PATIENCE, Page, turn, unique, until};
@@ -117,6 +118,12 @@ async fn r011_a_user_can_be_called_soon_after_his_super_node_died() {
     stage.close(GONE).await;
 }
 
+/// What the page asked to get into its network.
+async fn asked(page: &Page) -> Value {
+    page.run("return window.partylineTest.asked()", vec![])
+        .await
+}
+
 async fn the_kept_page_opens_without_its_super_node(kind: Kind) {
     let _turn = turn().await;
     let network = Network::start(3).await;
@@ -134,22 +141,36 @@ async fn the_kept_page_opens_without_its_super_node(kind: Kind) {
     })
     .await;
     page.shows("associations", "2", PATIENCE).await;
+    // Whoever is associated learns of its super nodes' STUN servers, and only then looks at its NAT.
+    let stun = asked(&page).await["stun"].to_string();
+    assert!(stun.contains("stun:127.0.0.1"), "{stun}");
+    assert_eq!(asked(&page).await["bootstrap"], json!([]));
 
     network.kill(0);
     page.go(&network.page(0)).await;
     page.reach(&["ready"]).await;
     assert_eq!(page.uri().await, uri);
     page.shows("associations", "2", PATIENCE).await;
+    assert_eq!(asked(&page).await["bootstrap"], json!([]));
+
+    // With nothing remembered and nobody at the own address there is the bootstrap server left.
+    let script = "const done = arguments[0];
+        import('/partyline/storage.js').then(({ keep }) => keep({ superNodes: [] })).then(done, done)";
+    let forgot = page.browser.driver.execute_async(script, vec![]).await;
+    forgot.expect("the page forgets");
+    page.go(&network.page(0)).await;
+    page.reach(&["ready"]).await;
+    assert_ne!(asked(&page).await["bootstrap"], json!([]));
     page.quit().await;
 }
 
 #[tokio::test]
-async fn r011_r088_the_kept_page_opens_in_chromium_without_its_super_node() {
+async fn r011_r084_r086_r088_r091_the_kept_page_opens_in_chromium_without_its_super_node() {
     the_kept_page_opens_without_its_super_node(Kind::Chromium).await;
 }
 
 #[tokio::test]
-async fn r011_r088_the_kept_page_opens_in_firefox_without_its_super_node() {
+async fn r011_r084_r086_r088_r091_the_kept_page_opens_in_firefox_without_its_super_node() {
     the_kept_page_opens_without_its_super_node(Kind::Firefox).await;
 }
 
