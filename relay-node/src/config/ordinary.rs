@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use credential::OverlayId;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 use super::{ConfigError, Origin, Proxy};
 
@@ -16,6 +17,7 @@ pub struct OrdinaryNode {
     pub login: Option<Origin>,
     /// Identifier of the only overlay that it joins, 32 hexadecimal digits; the one of the certificate in `data`, or else
     /// of the login server, if not given (draft §5.1).
+    #[serde(default, deserialize_with = "overlay")]
     pub overlay: Option<OverlayId>,
     /// A wish for the guest's name.
     pub guest: Option<String>,
@@ -96,4 +98,11 @@ impl OrdinaryNode {
         }
         Ok(())
     }
+}
+
+fn overlay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OverlayId>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = format!("`{text}` is no overlay's identifier: write its 32 hexadecimal digits");
+    let read = text.parse().map_err(|_| D::Error::custom(wrong))?;
+    Ok(Some(read))
 }
