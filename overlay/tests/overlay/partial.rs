@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use credential::NodeId;
+use overlay::association::PutOutcome;
 use overlay::peer::{Announcement, Message};
-use overlay::{GetError, Key, Limits, Offence, SuperNodeEvent, frame};
+use overlay::{GetError, Key, Limits, Offence, PlaceError, SuperNodeEvent, frame};
 use sim::HostId;
 
 use crate::churn::{all_found, fill};
@@ -203,6 +204,27 @@ fn keepers(world: &mut World, key: Key) -> Vec<Announcement> {
     keepers.unwrap()
 }
 
+/// Those of these lists that are far from the truth.
+fn far_off(
+    lies: [Vec<Announcement>; 2],
+) -> impl Fn(Vec<Announcement>) -> Vec<Announcement> + 'static {
+    let first = |all: &[Announcement]| -> Vec<u8> {
+        let bytes = all.iter().filter_map(|one| one.about.statement.get(1));
+        bytes.copied().collect()
+    };
+    move |truth| {
+        let right = first(&truth);
+        let far = |lie: &&Vec<Announcement>| {
+            let named = first(lie);
+            let apart = named
+                .iter()
+                .flat_map(|a| right.iter().map(|b| a.abs_diff(*b)));
+            apart.min() > Some(40)
+        };
+        lies.iter().find(far).cloned().unwrap_or_default()
+    }
+}
+
 /// Of those that are asked who keeps a key, the first one answers this, each time.
 fn first_lies(world: &mut World, lie: impl Fn(Vec<Announcement>) -> Vec<Announcement> + 'static) {
     let overlay = world.overlay();
@@ -243,18 +265,7 @@ fn a21_a_guide_that_names_others_hides_no_record() {
     ];
     let reader = world.user("reader", &[few[0], few[1]]);
     let writer = world.user("writer", &[few[2], few[3]]);
-    first_lies(&mut world, move |truth| {
-        let right: Vec<_> = truth
-            .iter()
-            .filter_map(|one| one.about.statement.get(1))
-            .collect();
-        // Those that are further away.
-        let far = |lie: &&Vec<Announcement>| {
-            let mut nodes = lie.iter().filter_map(|one| one.about.statement.get(1));
-            nodes.all(|first| right.iter().all(|one| one.abs_diff(*first) > 40))
-        };
-        wrong.iter().find(far).cloned().unwrap_or_default()
-    });
+    first_lies(&mut world, far_off(wrong));
     all_found(&mut world, reader, &keys);
     // And what is said to be stored is stored where others look for it.
     let other = world.user("other", &[0, 1]);
@@ -284,4 +295,48 @@ fn a21_a23_what_a_guide_makes_up_of_others_counts_for_nothing() {
         .iter()
         .filter(|(_, how)| *how == Offence::Announcement);
     assert!(forged.count() > 0, "{offences:?}");
+}
+
+#[test]
+fn a21_a_guide_and_those_whom_it_names_can_not_pass_a_record_for_stored() {
+    let mut world = mixed(135, 48, 2);
+    let overlay = world.overlay();
+    let few = partial(&world);
+    let wrong = [
+        keepers(&mut world, Key([0x10; 20])),
+        keepers(&mut world, Key([0x90; 20])),
+    ];
+    let writer = world.user("writer", &[few[0], few[1]]);
+    let own = few
+        .iter()
+        .map(|&at| &world.sn(world.super_nodes[at]).machine);
+    let own: Vec<(NodeId, u8)> = own.map(|own| (own.node(), own.reach())).collect();
+    let unknown = |key: &Key| {
+        own.iter()
+            .all(|&(node, reach)| !knows(node, reach, NodeId(key.0)))
+    };
+    let mut keys = (0..).map(|n| key(&format!("mine {n}")));
+    let key = keys.find(unknown).unwrap();
+    let right = world.sn(world.super_nodes[0]).machine.replicas(key);
+    first_lies(&mut world, far_off(wrong));
+    for &id in &world.super_nodes.clone() {
+        world.network.with(id, |node, _| {
+            let Node::Sn(sn) = node else { return };
+            // Those who should keep it say nothing, all others that they do.
+            let silent = right.contains(&sn.machine.node());
+            let mut lie = sn.evil.take().unwrap();
+            sn.evil = Some(Box::new(move |link, bytes| {
+                match frame::decode::<Message>(overlay, &bytes) {
+                    Ok(Message::Placed { .. }) if silent => Vec::new(),
+                    Ok(Message::Placed { request, .. }) => {
+                        let outcome = PutOutcome::Stored;
+                        let stored = Message::Placed { request, outcome };
+                        vec![frame::encode(overlay, &stored)]
+                    }
+                    _ => lie(link, bytes),
+                }
+            }));
+        });
+    }
+    assert_eq!(world.update(writer, key, b"here"), Err(PlaceError::Timeout));
 }
