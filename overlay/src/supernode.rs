@@ -236,6 +236,8 @@ enum Timer {
     Announce,
     Parting,
     News,
+    /// What members have said of themselves has been told by others, or not.
+    Direct,
     /// A member has had time to refute its loss.
     Suspicion(NodeId),
     /// A member that was lost may have been reported by others.

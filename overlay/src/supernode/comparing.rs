@@ -27,7 +27,7 @@ const STRANGE: u32 = 16;
 /// longest time, is left out in a large ring.
 const WAY: u64 = 4_000;
 const HOP: u64 = 500;
-const YOUNG: u64 = 60_000;
+pub(super) const YOUNG: u64 = 60_000;
 /// When what differed is compared again.
 const AGAIN: Duration = Duration::from_secs(2);
 /// When a newcomer compares again, so that it has what was under way when it joined.
@@ -129,10 +129,7 @@ impl SuperNode {
         let at = if self.is_small() {
             self.latest(now)
         } else {
-            // News may take as many steps as the number of members has binary digits.
-            let steps = u64::from(self.ring.len().max(1).ilog2()) + 1;
-            let young = (WAY + (self.moment() + HOP) * steps).min(YOUNG);
-            self.wall(now).saturating_sub(young)
+            self.wall(now).saturating_sub(self.young())
         };
         self.send_digest_at(link, at);
     }
@@ -149,6 +146,13 @@ impl SuperNode {
             center: node,
             reach,
         })
+    }
+
+    /// How long, in milliseconds, what has happened may be on its way to some: as many steps as the number of members has
+    /// binary digits.
+    pub(super) fn young(&self) -> u64 {
+        let steps = u64::from(self.ring.len().max(1).ilog2()) + 1;
+        (WAY + (self.moment() + HOP) * steps).min(YOUNG)
     }
 
     pub(super) fn send_digest_at(&mut self, link: LinkId, at: u64) {

@@ -21,8 +21,10 @@ use crate::{Key, Refused, SignedRecord};
 
 /// After a change of the ring, how long before replicas compare.
 const SOON: Duration = Duration::from_millis(300);
-/// How often each arc is compared with one other replica, ring changed or not.
+/// How often each arc is compared with one other replica, ring changed or not; in a large ring, where a change touches few
+/// keys and compares them at once, one of the five arcs each time.
 const ROUND: Duration = Duration::from_secs(10);
+const LARGE: Duration = Duration::from_secs(12);
 /// How often copies go out.
 const PACE: Duration = Duration::from_millis(50);
 /// The bytes in one message.
@@ -55,6 +57,8 @@ pub(super) struct Copies {
     wanted: BTreeMap<SlotId, Instant>,
     sync_due: Option<Instant>,
     running: bool,
+    /// Which arc was compared last.
+    turn: usize,
 }
 
 impl Copies {
@@ -140,12 +144,16 @@ impl SuperNode {
 
     /// Now and then each arc is compared with one of the others that keep it.
     pub(super) fn copy_round(&mut self, now: Instant) {
-        self.timers.set(now + ROUND, Timer::CopyRound);
+        let small = self.is_small();
+        let pause = if small { ROUND } else { LARGE };
+        self.timers.set(now + pause, Timer::CopyRound);
         if !matches!(self.state, State::Joined) {
             return;
         }
-        for (after, last, others) in self.ring.segments(self.own) {
-            if !others.is_empty() {
+        self.copies.turn = (self.copies.turn + 1) % super::ring::REPLICAS;
+        let turn = self.copies.turn;
+        for (at, (after, last, others)) in self.ring.segments(self.own).into_iter().enumerate() {
+            if !others.is_empty() && (small || at == turn) {
                 let node = others[self.rng.below(others.len() as u32) as usize];
                 self.compare(node, after, last, true, now);
             }

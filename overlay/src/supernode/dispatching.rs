@@ -190,6 +190,7 @@ impl SuperNode {
             Timer::Guard => self.guard_due(now),
             Timer::Announce => self.announce_due(now),
             Timer::News => self.news_due(now),
+            Timer::Direct => self.direct_due(now),
             Timer::Report(node) => self.report_due(node, now),
             Timer::Suspicion(node) => self.suspicion_due(node, now),
             Timer::Again => self.again_due(now),

@@ -12,8 +12,9 @@ use credential::NodeId;
 use machine::Instant;
 
 use super::SuperNode;
+use super::comparing::YOUNG;
 use super::ring::Window;
-use super::spreading::{Telling, YOUNG};
+use super::spreading::Telling;
 use crate::peer::Event;
 
 /// How many guides are told.

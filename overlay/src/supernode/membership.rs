@@ -174,8 +174,12 @@ impl SuperNode {
             return self.forged(from, Offence::Announcement, now);
         }
         let node = statement.node;
-        let known = self.ring.incarnation(node);
-        if known.is_some_and(|known| announcement.about.incarnation <= known) {
+        let (said, known) = (announcement.about.incarnation, self.ring.incarnation(node));
+        if known == Some(said) {
+            // It came twice, the second time with an arc perhaps.
+            return self.spread_known(node, false, until, now);
+        }
+        if known.is_some_and(|known| said < known) {
             return;
         }
         if self.heard.len() >= HEARD {
@@ -210,7 +214,13 @@ impl SuperNode {
                 self.send_digest_at(link, at);
             }
         }
-        self.spread(Event::Up(announcement), until, now);
+        // Who knows a part of the ring only has others tell all.
+        let direct = from == node && until == self.own && announcement.about.reach == 0;
+        if direct {
+            self.spread_direct(announcement, now);
+        } else {
+            self.spread(Event::Up(announcement), until, now);
+        }
         self.table_grew(now);
     }
 

@@ -19,6 +19,9 @@ use crate::{GetError, Key, LinkId, RecordFault, SignedRecord};
 
 /// How many replicas are asked at once.
 const AT_ONCE: usize = 3;
+/// Among whom so many must have a link already: else all replicas are asked at once, since the quickest of five handshakes
+/// keeps nobody waiting for long.
+const LINKED: usize = 2;
 /// After how long the other replicas are asked, too.
 const WAVE: Duration = Duration::from_millis(600);
 /// How long a search may take.
@@ -79,6 +82,13 @@ impl SuperNode {
         // Live links first: whoever is being lost just now answers late or never.
         let mut further = in_turn(others);
         further.sort_by_key(|&node| (self.is_doubtful(node, now), self.link_to(node).is_none()));
+        let linked = further.iter().take(AT_ONCE);
+        let linked = linked.filter(|&&node| self.link_to(node).is_some());
+        let at_once = if linked.count() < LINKED {
+            usize::MAX
+        } else {
+            AT_ONCE
+        };
         let request = self.number();
         let search = Search {
             asker,
@@ -106,7 +116,7 @@ impl SuperNode {
         if unresolved {
             return self.resolve(key, Need::Search(request), now);
         }
-        self.ask_replicas(request, AT_ONCE, now);
+        self.ask_replicas(request, at_once, now);
     }
 
     /// A guide has said who the replicas are: those whom nobody has named before are asked, too.

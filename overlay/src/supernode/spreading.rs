@@ -16,7 +16,7 @@ use credential::NodeId;
 use machine::Instant;
 
 use super::{State, SuperNode, Timer};
-use crate::peer::{Departure, Event, Message, Part};
+use crate::peer::{Announcement, Departure, Event, Message, Part};
 
 /// How long it takes to see that a member was not told.
 const UNSURE: Duration = Duration::from_secs(5);
@@ -31,8 +31,10 @@ const MESSAGE: u64 = 150;
 /// How many lives are remembered with how far they have been told of, and for how long.
 const COVERED: usize = 4_096;
 const COVERING: Duration = Duration::from_secs(120);
-/// What is older, in milliseconds, is no news.
-pub(super) const YOUNG: u64 = 60_000;
+/// How long news that a member brings itself wait for those with an arc.
+const DIRECT: Duration = Duration::from_secs(3);
+/// How many of them wait.
+const WAITING: usize = 1_024;
 /// The longest moment, in milliseconds.
 const LONGEST: u64 = 8_000;
 
@@ -42,6 +44,8 @@ pub(super) struct Spreading {
     pending: Vec<Telling>,
     due: bool,
     pub(super) told: VecDeque<(Instant, NodeId, Telling)>,
+    /// Of whom a member has spoken itself, each with when all are told if nobody has asked for that by then.
+    direct: VecDeque<(Instant, NodeId)>,
     /// How far round this node has seen to it that an event of a member's life is told.
     covered: BTreeMap<Life, (NodeId, Instant)>,
     /// How many events there have been since the last look, and how many in a million seconds in the long run.
@@ -127,12 +131,41 @@ impl SuperNode {
             let member = self.ring.member(node);
             member.map(|member| Event::Up(member.announcement().clone()))
         };
-        let young = self.wall(now).saturating_sub(YOUNG);
+        // What is older is no news to anybody.
+        let young = self.wall(now).saturating_sub(self.young());
         match event {
             Some(Event::Up(up)) if up.about.incarnation < young => {}
             Some(Event::Gone(departure)) if departure.gone.at < young => {}
             Some(event) if until != self.own => self.spread(event, until, now),
             Some(_) | None => {}
+        }
+    }
+
+    /// A member has said itself, to this node alone, that it is there. Mostly it says so because it names this node to
+    /// others, and what is to be told of it comes at once: else every one of those would tell all members.
+    pub(super) fn spread_direct(&mut self, announcement: Announcement, now: Instant) {
+        let node = announcement.about.node();
+        if self.is_small() || self.news.direct.len() >= WAITING {
+            return self.spread(Event::Up(announcement), self.own, now);
+        }
+        if let Some(node) = node {
+            self.news.direct.push_back((now + DIRECT, node));
+            self.timers.set(now + DIRECT, Timer::Direct);
+        }
+    }
+
+    pub(super) fn direct_due(&mut self, now: Instant) {
+        while let Some(&(due, node)) = self.news.direct.front()
+            && due <= now
+        {
+            self.news.direct.pop_front();
+            if let Some(member) = self.ring.member(node) {
+                let event = Event::Up(member.announcement().clone());
+                let life = event.life();
+                if life.is_some_and(|life| !self.news.covered.contains_key(&life)) {
+                    self.spread(event, self.own, now);
+                }
+            }
         }
     }
 

@@ -110,6 +110,32 @@ fn a_newcomer_gets_the_table_from_one_of_its_seeds() {
 }
 
 #[test]
+fn each_member_is_told_of_a_newcomer_once_by_news() {
+    let mut world = crowd(125, 100);
+    world.network.run_for(Duration::from_secs(30));
+    world.network.keep_log();
+    world.network.take_log();
+    let newcomer = world.add_super_node();
+    assert!(all_know(&mut world, 101, 60));
+    world.network.run_for(Duration::from_secs(20));
+    let newcomer = world.sn(newcomer).machine.node();
+    let mut told = 0;
+    for traffic in world.network.take_log() {
+        let message = traffic.payload.get(17..).map(postcard::from_bytes);
+        let Some(Ok(Message::News { parts })) = message else {
+            continue;
+        };
+        let events = parts.iter().flat_map(|part| &part.events);
+        let of_it = events.filter(|event| match event {
+            Event::Up(up) => up.about.statement.get(1..21) == Some(newcomer.0.as_slice()),
+            Event::Gone(_) => false,
+        });
+        told += of_it.count();
+    }
+    assert!((90..=130).contains(&told), "{told}");
+}
+
+#[test]
 fn a23_news_that_a_super_node_withholds_reach_all_by_other_ways() {
     let mut world = crowd(121, 60);
     let overlay = world.overlay();
