@@ -103,10 +103,16 @@ pub(super) fn details(outcome: &Outcome, took: Duration) -> String {
         outcome.stale,
         took.as_secs_f64(),
     );
-    for (name, bytes) in NAMES.iter().zip(outcome.sent.kinds) {
-        let rate = bytes as f64 / outcome.time;
-        if rate >= 0.05 {
-            let _ = write!(text, " {name} {rate:.1}");
+    let sent = &outcome.sent;
+    for (kind, name) in NAMES.iter().enumerate() {
+        let rate = |count: u64| count as f64 / outcome.time;
+        let (bytes, body) = (rate(sent.kinds[kind]), rate(sent.bodies[kind]));
+        if bytes >= 0.05 {
+            let _ = write!(text, " {name} {bytes:.1}");
+            if body > 0.0 {
+                let each = rate(sent.messages[kind]);
+                let _ = write!(text, " (bodies {body:.1}, {each:.3}/s)");
+            }
         }
     }
     text
@@ -127,7 +133,8 @@ round trip, nobody is told of a crash, and a message to the dead is noticed afte
 those that go half crash and half take their leave. Sixteen super nodes have the lookups of 10,000 ordinary nodes each
 that call once an hour; their links stay open, up to 4,096.
 
-*First try*: the first answer with the record came from one of the three replicas asked first, not handed on.
+*First try*: the first answer with the record came from one of the replicas asked first (three, or all five if fewer than
+two of them have a link), not handed on.
 *Success*: the ordinary node had the record within 10 s. *Maintenance*: bytes a second sent by a super node to keep the
 table, with UDP and IP headers, acknowledgements and handshakes; what searches and records cost stands apart, and is
 the lookups' share mostly. *Memory*: of the process, divided by the super nodes; they share what they know of each

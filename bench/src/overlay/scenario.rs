@@ -74,11 +74,7 @@ impl Outcome {
         self.right += other.right;
         self.latencies.extend(other.latencies);
         self.latencies.sort_by(f32::total_cmp);
-        self.sent.maintenance += other.sent.maintenance;
-        self.sent.records += other.sent.records;
-        for (kind, more) in self.sent.kinds.iter_mut().zip(other.sent.kinds) {
-            *kind += more;
-        }
+        self.sent += other.sent;
         self.time += other.time;
         self.changes += other.changes;
         self.signatures += other.signatures;

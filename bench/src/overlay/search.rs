@@ -13,16 +13,20 @@ use super::traffic::HEAD;
 
 /// A search is over after this.
 const OVER: Duration = Duration::from_secs(5);
+/// When the others are asked, if the first have not answered.
+const FIRST: Duration = Duration::from_millis(600);
 /// The variants of the two messages.
 const FIND: u8 = 11;
 const FOUND: u8 = 12;
 
 #[derive(Debug)]
 struct Search {
-    /// How many the asker has asked, and who has been asked in how many hops.
-    directly: usize,
+    /// When the asker asked first, and whether it has asked others later.
+    began: Instant,
+    again: bool,
+    /// Who has been asked in how many hops.
     asked: Vec<(NodeId, usize)>,
-    /// In how many hops the first answer with records was found, and whether it was one of the first three's own.
+    /// In how many hops the first answer with records was found, and whether only those asked first were needed.
     hops: Option<usize>,
     right: bool,
 }
@@ -55,13 +59,14 @@ impl Searches {
         let search = self.running.entry(find.request).or_insert_with(|| {
             self.order.push_back((now, find.request));
             Search {
-                directly: 0,
+                began: now,
+                again: false,
                 asked: Vec::new(),
                 hops: None,
                 right: false,
             }
         });
-        search.directly += 1;
+        search.again |= now - search.began >= FIRST;
     }
 
     /// A super node gets something from another.
@@ -83,7 +88,7 @@ impl Searches {
                 {
                     let asked = search.asked.iter().find(|(node, _)| *node == from);
                     search.hops = asked.map(|(_, hops)| *hops);
-                    search.right = search.hops == Some(1) && search.directly <= 3;
+                    search.right = search.hops == Some(1) && !search.again;
                 }
             }
             _ => {}

@@ -21,6 +21,9 @@ pub(super) struct Sent {
     pub(super) records: u64,
     /// Of the maintenance, by kind of message; the last two are handshakes and acknowledgements.
     pub(super) kinds: [u64; KINDS],
+    /// How many messages of each kind, and what is in them without any header.
+    pub(super) messages: [u64; KINDS],
+    pub(super) bodies: [u64; KINDS],
 }
 
 pub(super) const KINDS: usize = 13;
@@ -53,15 +56,44 @@ impl Sent {
         }
     }
 
-    pub(super) fn since(&self, earlier: &Self) -> Self {
-        let mut kinds = self.kinds;
-        for (kind, before) in kinds.iter_mut().zip(earlier.kinds) {
-            *kind -= before;
+    /// A message of so many bytes with the head of its frame.
+    pub(super) fn count(&mut self, purpose: Purpose, kind: usize, frame: usize) {
+        if purpose == Purpose::Maintenance {
+            self.messages[kind] += 1;
+            self.bodies[kind] += frame.saturating_sub(HEAD) as u64;
         }
+    }
+
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let less = |mut now: [u64; KINDS], before: [u64; KINDS]| {
+            for (kind, before) in now.iter_mut().zip(before) {
+                *kind -= before;
+            }
+            now
+        };
         Self {
             maintenance: self.maintenance - earlier.maintenance,
             records: self.records - earlier.records,
-            kinds,
+            kinds: less(self.kinds, earlier.kinds),
+            messages: less(self.messages, earlier.messages),
+            bodies: less(self.bodies, earlier.bodies),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.maintenance += other.maintenance;
+        self.records += other.records;
+        let pairs = [
+            (&mut self.kinds, other.kinds),
+            (&mut self.messages, other.messages),
+            (&mut self.bodies, other.bodies),
+        ];
+        for (kinds, others) in pairs {
+            for (kind, more) in kinds.iter_mut().zip(others) {
+                *kind += more;
+            }
         }
     }
 }

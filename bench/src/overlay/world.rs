@@ -590,6 +590,7 @@ impl World {
         if state.between_super_nodes {
             let (purpose, kind) = traffic::kind(&frame);
             let again = if lost { 2 } else { 1 };
+            self.sent.count(purpose, kind, frame.len());
             let bytes = traffic::bytes(frame.len()) * again;
             let greeting = kind == 0 && purpose == Purpose::Maintenance;
             if let Some(opening) = state.opening.as_mut()
