@@ -22,6 +22,9 @@ use crate::probe::{Found, Target};
 /// How often, and after how long each time, an address is asked for again.
 const BUSY: u32 = 50;
 const MOMENT: Duration = Duration::from_millis(100);
+/// What a node that could do more than it does says.
+const ENCOURAGEMENT: &str = "this node has what a super node needs, and super nodes are what carries the network: if it can be reached from \
+    outside, the sections [super_node] and [promotion] make it one by itself";
 
 /// What a node knows of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -201,6 +204,16 @@ pub fn start(rules: Promotion, config: SuperNode, applicant: Applicant) -> Promo
         life.step_back().await;
     });
     Promoted { task, end, status }
+}
+
+/// Tells the operator of a node that stays an ordinary one, once it has been fit for more, how it could carry the network
+/// too (draft §11.8). That is all: nobody has to.
+pub(crate) async fn encourage(rules: Promotion, applicant: Applicant) {
+    let (mut career, clock) = (Career::new(rules), Clock::start());
+    while career.look(facts(applicant.is_associated()), clock.now()) != Step::Probe {
+        sleep(Duration::from_secs(rules.every.max(1))).await;
+    }
+    tracing::info!("{ENCOURAGEMENT}");
 }
 
 struct Life {

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::Config;
+use crate::config::{Config, Promotion};
 use crate::driver::Status;
 use crate::login::{self, LoginError};
 use crate::node::{self, NodeError, RunningNode};
@@ -45,6 +45,7 @@ impl std::error::Error for RunError {}
 /// Nothing of it is shared with that of another file: credentials, tables, lists of super nodes, sockets.
 #[derive(Debug)]
 pub(crate) struct Roles {
+    /// What ends with it and needs no goodbye.
     servers: Vec<JoinHandle<()>>,
     pub(crate) node: Option<RunningNode>,
     pub(crate) ordinary: Option<RunningOrdinary>,
@@ -54,7 +55,7 @@ pub(crate) struct Roles {
 impl Roles {
     /// Starts all roles of a file.
     pub(crate) async fn start(config: Config) -> Result<Self, RunError> {
-        let servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
+        let mut servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
         let (at_once, later) = match config.promotion {
@@ -69,6 +70,10 @@ impl Roles {
             Some(config) => Some(ordinary::start(config).await.map_err(RunError::Ordinary)?),
             None => None,
         };
+        if let (None, None, Some(ordinary)) = (&node, &later, &ordinary) {
+            let encouraging = promotion::encourage(Promotion::default(), ordinary.applicant());
+            servers.push(tokio::spawn(encouraging));
+        }
         let promoted = later
             .zip(ordinary.as_ref())
             .map(|((rules, config), ordinary)| {

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use tokio::time::timeout;
 
 use super::*;
@@ -155,6 +157,78 @@ fn free_memory_is_read() {
     assert_eq!(free_memory("nothing"), None);
 }
 
+/// Rules that any machine meets.
+fn at_once() -> Promotion {
+    Promotion {
+        uptime: 0,
+        memory: 0,
+        load: f64::MAX,
+        upload: 0.0,
+        every: 1,
+        ..Promotion::default()
+    }
+}
+
+async fn alice(overlay: &Offline, first: &RunningNode) -> ordinary::RunningOrdinary {
+    let text = format!(
+        "[ordinary_node]\ndata = {:?}\nmulticast = false\nseeds = [{:?}]\n",
+        overlay.user("alice"),
+        first.config.url.as_str()
+    );
+    let config = config::parse(std::path::Path::new("n.toml"), &text, [], &[]).unwrap();
+    ordinary::start(config.ordinary_node.unwrap())
+        .await
+        .unwrap()
+}
+
+/// What was logged.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn r125_who_could_be_a_super_node_is_encouraged_once_and_not_made_one() {
+    let (log, overlay) = (Log::default(), Offline::new());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let mut first = overlay.super_node("1", &[]).await;
+    crate::testing::sees(&mut first, 1).await;
+    let ordinary = alice(&overlay, &first).await;
+    let told = || {
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        text.matches(ENCOURAGEMENT).count()
+    };
+
+    let poor = Promotion {
+        cores: usize::MAX,
+        ..at_once()
+    };
+    let nothing = timeout(
+        Duration::from_secs(2),
+        encourage(poor, ordinary.applicant()),
+    )
+    .await;
+    assert!(
+        nothing.is_err() && told() == 0,
+        "who lacks something is left alone"
+    );
+    let encouraged = encourage(at_once(), ordinary.applicant());
+    timeout(PATIENCE, encouraged).await.unwrap();
+    assert_eq!(told(), 1);
+    assert_eq!(first.status.borrow().members.len(), 1, "it is no member");
+}
+
 #[tokio::test]
 async fn r083_r118_r119_a_node_that_is_reached_becomes_a_super_node_and_steps_back() {
     let overlay = Offline::new();
@@ -166,23 +240,8 @@ async fn r083_r118_r119_a_node_that_is_reached_becomes_a_super_node_and_steps_ba
     let seeds = vec![format!("{}@{}", first.node, first.config.quic_public())];
     let more = format!("url = \"http://127.0.0.1:0\"\nseeds = {seeds:?}\n");
     let node_config = super_node_config(&data, &more);
-    let text = format!(
-        "[ordinary_node]\ndata = {:?}\nmulticast = false\nseeds = [{:?}]\n",
-        overlay.user("alice"),
-        first.config.url.as_str()
-    );
-    let config = config::parse(std::path::Path::new("n.toml"), &text, [], &[]).unwrap();
-    let ordinary = ordinary::start(config.ordinary_node.unwrap())
-        .await
-        .unwrap();
-    let rules = Promotion {
-        uptime: 0,
-        memory: 0,
-        load: f64::MAX,
-        upload: 0.0,
-        every: 1,
-        ..Promotion::default()
-    };
+    let ordinary = alice(&overlay, &first).await;
+    let rules = at_once();
     let mut promoted = start(rules, node_config, ordinary.applicant());
     let up = promoted.status.wait_for(Option::is_some);
     drop(timeout(PATIENCE, up).await.unwrap().unwrap());
