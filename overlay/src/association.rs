@@ -102,7 +102,7 @@ pub enum FromSuperNode {
     Welcome {
         /// The super node's clock, in milliseconds since 1970.
         time: u64,
-        /// Other super nodes.
+        /// Super nodes to try next time, in this order: itself first, if it wants to be tried first again; then others.
         super_nodes: Vec<Contact>,
         /// STUN servers, `stun:host:port`.
         stun: Vec<String>,

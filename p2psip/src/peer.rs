@@ -127,7 +127,8 @@ pub enum Event {
     },
     /// A super node named others and its STUN servers. Keep them for the next start.
     Welcome {
-        /// Super nodes to try at the next start, the serving one first.
+        /// Super nodes to try at the next start, in this order. The serving one is the first if it wants that; else it stands
+        /// behind those that it named.
         super_nodes: Vec<Contact>,
         /// `stun:host:port` of each.
         stun: Vec<String>,

@@ -215,11 +215,12 @@ async fn remember(vault: Vault, dialer: Dialer, mut status: watch::Receiver<Ordi
     while status.changed().await.is_ok() {
         let OrdinaryStatus {
             super_nodes,
+            serving,
             revocations,
             ..
         } = status.borrow_and_update().clone();
         if super_nodes != kept.0 {
-            Cache::keep(&super_nodes, &dialer, &vault);
+            Cache::keep(&super_nodes, serving.first(), &dialer, &vault);
             kept.0 = super_nodes;
         }
         if let Some(list) = revocations.filter(|list| list.number() > kept.1) {

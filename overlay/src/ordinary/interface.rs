@@ -104,7 +104,7 @@ pub enum OrdinaryEvent {
         /// Why.
         why: Parting,
     },
-    /// Super nodes that an associated one named; worth keeping for the next start.
+    /// Super nodes that an associated one named; worth keeping, in their order, for the next start.
     SuperNodes(Vec<Contact>),
     /// A newer revocation list, verified; worth keeping.
     Revocations(RevocationList),

@@ -28,6 +28,11 @@ impl SuperNode {
         self.load() >= class.limit()
     }
 
+    /// Whether it is half way to turning new associations away.
+    pub(super) fn is_busy(&self) -> bool {
+        2 * self.load() >= Class::Association.limit()
+    }
+
     /// How much of what is bounded is in use, in percent; or what the driver says, if that is more.
     fn load(&self) -> usize {
         let parts = [

@@ -338,7 +338,7 @@ impl SuperNode {
         let behind = association.revocations < self.revocations.number();
         let welcome = FromSuperNode::Welcome {
             time: self.wall(now),
-            super_nodes: self.contacts(),
+            super_nodes: self.proposals(),
             stun: self.config.stun.clone(),
             revocations: behind.then(|| self.revocations.to_bytes()),
         };
@@ -349,6 +349,21 @@ impl SuperNode {
             uri: user.uri,
             instance: user.instance,
         });
+    }
+
+    /// The super nodes to try next time (draft §5.1): this one first, as long as it has more than half of what it takes in
+    /// left; then others.
+    fn proposals(&mut self) -> Vec<Contact> {
+        let crowded = 2 * self.associations.len() > self.config.limits.associations;
+        let mut proposals = self.contacts();
+        if !crowded && !self.is_busy() {
+            let own = Contact {
+                node: self.own,
+                url: self.config.url.clone(),
+            };
+            proposals.insert(0, own);
+        }
+        proposals
     }
 
     /// Some other super nodes, at random.

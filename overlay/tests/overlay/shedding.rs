@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use credential::Certificate;
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
 use overlay::{Limits, Refused, SuperNodeInput};
 use sim::HostId;
@@ -112,4 +113,42 @@ fn those_turned_away_find_room_where_they_are_sent() {
             .filter(|event| matches!(event, overlay::SuperNodeEvent::Associated { .. }));
         assert!(came.count() >= 8);
     }
+}
+
+#[test]
+fn r088_a_super_node_says_whether_it_is_to_be_tried_first_again() {
+    let mut world = World::new(92);
+    world.limits = Limits {
+        associations: 4,
+        ..Limits::default()
+    };
+    world.grow(3);
+    let id = world.super_nodes[0];
+    let proposed = |world: &mut World, name: &str| {
+        let user = world.authority.user(&format!("sip:{name}@example.org"), 1);
+        let raw = world.raw_user(&user, 0);
+        let (mut own, mut named) = (None, Vec::new());
+        for message in world.heard::<FromSuperNode>(raw) {
+            match message {
+                FromSuperNode::Challenge { certificate, .. } => {
+                    own = Certificate::read(&certificate).unwrap().node();
+                }
+                FromSuperNode::Welcome { super_nodes, .. } => named = super_nodes,
+                _ => {}
+            }
+        }
+        let own = own.unwrap();
+        let nodes: Vec<_> = named.iter().map(|contact| contact.node).collect();
+        assert_eq!(nodes.iter().filter(|node| **node != own).count(), 2);
+        nodes.iter().position(|node| *node == own)
+    };
+    assert_eq!(proposed(&mut world, "alice"), Some(0));
+    load(&mut world, id, 30);
+    assert_eq!(proposed(&mut world, "bob"), None, "it has much to do");
+    load(&mut world, id, 0);
+    assert_eq!(
+        proposed(&mut world, "carol"),
+        None,
+        "it serves three of four"
+    );
 }

@@ -1,6 +1,6 @@
 //! What goes between the two layers of a peer and its driver.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use credential::Job;
@@ -153,18 +153,12 @@ impl Peer {
         self.registration.run(&mut self.node, now);
     }
 
-    /// Names the serving super nodes first, then those that they named.
+    /// Names the super nodes that were named last, in that order, then those that serve.
     fn welcome(&mut self) {
-        let mut super_nodes: Vec<Contact> = Vec::new();
-        for (_, node, url) in self.node.associations() {
-            super_nodes.push(Contact {
-                node: Some(node),
-                url: url.to_string(),
-            });
-        }
-        for contact in &self.named {
+        let mut super_nodes = self.named.clone();
+        for contact in self.super_nodes() {
             if super_nodes.iter().all(|known| known.node != contact.node) {
-                super_nodes.push(contact.clone());
+                super_nodes.push(contact);
             }
         }
         let mut stun: Vec<String> = Vec::new();

@@ -110,6 +110,14 @@ impl Peer {
         self.pump(now);
     }
 
+    /// The super nodes with which associations stand.
+    pub fn super_nodes(&self) -> impl Iterator<Item = Contact> {
+        self.node.associations().map(|(_, node, url)| Contact {
+            node: Some(node),
+            url: url.to_string(),
+        })
+    }
+
     /// Names further super nodes to try, for when those of the start don't answer.
     pub fn add_super_nodes(&mut self, super_nodes: Vec<Contact>, now: Instant) {
         let more = OrdinaryInput::Candidates(candidates(super_nodes));

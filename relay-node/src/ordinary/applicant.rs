@@ -27,8 +27,10 @@ impl Applicant {
     pub(crate) async fn ask(&self, config: &SuperNode, key: &Key) -> Option<Found> {
         let serving: Vec<_> = {
             let status = self.status.borrow();
-            let serving = status.super_nodes.iter().take(status.associations);
-            let others = serving.filter(|other| other.url != config.url.websocket());
+            let others = status
+                .serving
+                .iter()
+                .filter(|other| other.url != config.url.websocket());
             others
                 .filter_map(|other| Origin::of_websocket(&other.url))
                 .collect()

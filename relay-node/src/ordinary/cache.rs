@@ -14,7 +14,7 @@ const REMEMBERED: usize = 32;
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cache {
-    /// Super nodes that others named.
+    /// Super nodes that one named, in the order in which it wants them tried; the first may be that one itself.
     #[serde(default)]
     pub(super) super_nodes: Vec<Entry>,
     /// The last one with which an association stood.
@@ -66,15 +66,17 @@ impl Cache {
         })
     }
 
-    /// Keeps the super nodes that were named; the first serves this node.
-    pub(super) fn keep(contacts: &[Contact], dialer: &Dialer, vault: &Vault) {
-        let Some((first, others)) = contacts.split_first() else {
-            return;
-        };
+    /// Keeps the super nodes to try next time, and the one that serves.
+    pub(super) fn keep(
+        named: &[Contact],
+        serving: Option<&Contact>,
+        dialer: &Dialer,
+        vault: &Vault,
+    ) {
         let entry = |contact| Entry::new(contact, dialer);
         let cache = Self {
-            super_nodes: others.iter().take(REMEMBERED).map(entry).collect(),
-            last: Some(entry(first)),
+            super_nodes: named.iter().take(REMEMBERED).map(entry).collect(),
+            last: serving.map(entry),
         };
         if cache == Self::read(vault) {
             return;

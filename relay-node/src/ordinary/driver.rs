@@ -50,8 +50,10 @@ pub struct OrdinaryStatus {
     pub associations: usize,
     /// By which transports links to super nodes stand.
     pub transports: Vec<Transport>,
-    /// The super nodes that were named last, the serving ones first.
+    /// The super nodes to try at the next start, in this order.
     pub super_nodes: Vec<Contact>,
+    /// Those that serve.
+    pub serving: Vec<Contact>,
     /// The newest revocation list that was verified.
     pub revocations: Option<RevocationList>,
 }
@@ -203,8 +205,11 @@ impl Driver {
             self.status.send_modify(|status| status.associations = *up);
         }
         if let Event::Welcome { super_nodes, .. } = &event {
-            let named = super_nodes.clone();
-            self.status.send_modify(|status| status.super_nodes = named);
+            let (named, serving) = (super_nodes.clone(), self.peer.super_nodes().collect());
+            self.status.send_modify(|status| {
+                status.super_nodes = named;
+                status.serving = serving;
+            });
         }
         if let Event::Revocations(list) = &event {
             let list = Some(list.clone());
