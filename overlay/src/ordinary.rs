@@ -43,6 +43,9 @@ pub struct OrdinaryNode {
     /// How many dials may be under way at one time.
     tries: usize,
     dial_due: Option<Instant>,
+    /// How many super nodes in a row had no time, and until when it dials nobody for that.
+    refusals: u32,
+    calm: Instant,
     /// Super nodes that refused the credential.
     deniers: Vec<NodeId>,
     calls: Map<QueryId, Call>,
@@ -131,6 +134,8 @@ impl OrdinaryNode {
             links: Map::new(),
             tries: link::WANTED,
             dial_due: None,
+            refusals: 0,
+            calm: Instant::EPOCH,
             deniers: Vec::new(),
             calls: Map::new(),
             requests: Map::new(),
@@ -442,6 +447,7 @@ impl Machine for OrdinaryNode {
             OrdinaryInput::Woken => {
                 self.doubt(now);
                 self.candidates.woken(now);
+                self.calm = now;
                 self.dial(now);
             }
         }

@@ -81,6 +81,12 @@ impl Candidates {
         Some(&least.url)
     }
 
+    /// Whether each that is not in use has failed since it served last.
+    pub(super) fn all_failed(&self, used: impl Fn(&str, Option<NodeId>) -> bool) -> bool {
+        let mut entries = self.entries.iter();
+        entries.all(|entry| entry.failures > 0 || used(&entry.url, entry.node))
+    }
+
     /// When one that is left alone now may be tried again.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let later = self.entries.iter().map(|entry| entry.not_before);

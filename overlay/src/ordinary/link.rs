@@ -5,7 +5,7 @@ use alloc::vec;
 use core::time::Duration;
 
 use credential::{NodeId, Nonce, RevocationList, Serial, Signature};
-use machine::Instant;
+use machine::{Instant, Map};
 
 use super::{Misbehaviour, OrdinaryEvent, OrdinaryNode, OrdinaryOutput, Parting, Timer, Waiting};
 use crate::association::{Denial, FromOrdinary, FromSuperNode};
@@ -17,6 +17,11 @@ pub(super) const WANTED: usize = 2;
 const PARALLEL: usize = 4;
 /// After how long without success one more is tried.
 const IMPATIENCE: Duration = Duration::from_millis(400);
+/// How long a node that two super nodes turned away waits, by chance between half of it and one and a half. It doubles with each
+/// further one: so often once all have been tried, and so often before.
+const CALM: Duration = Duration::from_millis(500);
+const LONGEST_CALM: u32 = 5;
+const LONGEST_SEARCH: u32 = 2;
 /// How long dialling and proving may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a standing association may take to answer that it lives. Two misses and it is dead, and a network that
@@ -67,6 +72,11 @@ impl Link {
     }
 }
 
+fn in_use(links: &Map<LinkId, Link>, url: &str, node: Option<NodeId>) -> bool {
+    let mut links = links.values();
+    links.any(|link| link.url == url || (node.is_some() && link.node == node))
+}
+
 impl OrdinaryNode {
     pub(super) fn standing(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         let links = self.links.iter().map(|(&id, link)| (id, link));
@@ -81,13 +91,13 @@ impl OrdinaryNode {
             self.tries = WANTED;
             return;
         }
+        if now < self.calm {
+            self.dial_due = Some(self.calm);
+            return;
+        }
         let tries = self.tries.min(PARALLEL);
         while self.links.len() - standing < tries {
-            let links = &self.links;
-            let used = |url: &str, node: Option<NodeId>| {
-                let mut links = links.values();
-                links.any(|link| link.url == url || (node.is_some() && link.node == node))
-            };
+            let used = |url: &str, node| in_use(&self.links, url, node);
             let Some(url) = self.candidates.next(now, used).map(ToString::to_string) else {
                 break;
             };
@@ -103,8 +113,28 @@ impl OrdinaryNode {
 
     /// One more try at a time, for those under way take long.
     pub(super) fn dial_impatiently(&mut self, now: Instant) {
-        self.tries = (self.tries + 1).min(PARALLEL);
+        if self.links.values().any(|link| !link.stands()) {
+            self.tries = (self.tries + 1).min(PARALLEL);
+        }
         self.dial(now);
+    }
+
+    /// A super node had no time. Another one is tried at once, but when that has none either, all may have too much to do, and
+    /// whoever came again soon would keep it so. Those not tried yet are not left waiting long: who said that proved nothing.
+    fn turned_away(&mut self, now: Instant) {
+        if self.refusals > 0 {
+            let used = |url: &str, node| in_use(&self.links, url, node);
+            let most = if self.candidates.all_failed(used) {
+                LONGEST_CALM
+            } else {
+                LONGEST_SEARCH
+            };
+            let calm = CALM * (1 << self.refusals.min(most));
+            let jitter = self.rng.below(calm.as_millis() as u32);
+            self.calm = now + calm / 2 + Duration::from_millis(u64::from(jitter));
+            self.tries = 1;
+        }
+        self.refusals += 1;
     }
 
     fn dial_one(&mut self, url: String, now: Instant) {
@@ -262,7 +292,13 @@ impl OrdinaryNode {
                 }
             }
         }
-        self.close(id, Parting::Denied(why), now);
+        if let Some(link) = self.links.get(&id) {
+            self.candidates.failed(&link.url, &mut self.rng, now);
+            if why == Denial::Busy {
+                self.turned_away(now);
+            }
+            self.end(id, Parting::Denied(why), now);
+        }
     }
 
     /// Reports what the other end did, and leaves it alone from now on.

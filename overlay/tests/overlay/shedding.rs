@@ -152,3 +152,40 @@ fn r088_a_super_node_says_whether_it_is_to_be_tried_first_again() {
         "it serves three of four"
     );
 }
+
+#[test]
+fn a25_those_turned_away_everywhere_come_back_rarely_and_find_room_when_there_is_some() {
+    let mut world = World::with_super_nodes(79, 6);
+    for id in world.super_nodes.clone() {
+        load(&mut world, id, 60);
+    }
+    let users: Vec<HostId> = (0..20)
+        .map(|number| {
+            let uri = format!("sip:user{number}@example.org");
+            let identity = world.authority.user(&uri, 1);
+            world.add_ordinary(identity, &[0, 1, 2, 3, 4, 5])
+        })
+        .collect();
+    let mut refusals = |seconds| {
+        world.network.keep_log();
+        world.network.run_for(Duration::from_secs(seconds));
+        let refused = world.network.take_log().into_iter().filter(|traffic| {
+            let message = traffic.payload.get(17..).map(postcard::from_bytes);
+            matches!(message, Some(Ok(FromSuperNode::Refused { .. })))
+        });
+        refused.count()
+    };
+    let first = refusals(60);
+    assert!(first <= 20 * 12, "{first} in the first minute");
+    let second = refusals(60);
+    assert!(second <= 20 * 5, "{second} in the second minute");
+    for id in world.super_nodes.clone() {
+        load(&mut world, id, 0);
+    }
+    let settled = world.network.run_until(Duration::from_secs(30), |network| {
+        users.iter().all(|&user| {
+            matches!(network.host(user), Node::On(on) if on.machine.associations().count() == 2)
+        })
+    });
+    assert!(settled, "everybody has two associations");
+}
