@@ -54,6 +54,11 @@ pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsEr
         .with_single_cert(chain, secret)
         .map_err(|error| TlsError::Pair(certificate.into(), error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec(), framed::ALPN.to_vec()];
+    // Whoever comes again brings his session along. Kept here, there would be room for a few hundred, and when thousands
+    // come back at once none of them would find his.
+    config.ticketer = rustls::crypto::ring::Ticketer::new()
+        .map_err(|error| TlsError::Pair(certificate.into(), error))?;
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 
@@ -178,6 +183,46 @@ mod tests {
             .await
             .unwrap()
             .unwrap();
+    }
+
+    /// One connection in memory; says whether it took up a session.
+    fn connect(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>) -> bool {
+        let name = "localhost".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(client.clone(), name).unwrap();
+        let mut server = rustls::ServerConnection::new(server.clone()).unwrap();
+        // What follows the handshake is the ticket.
+        while client.wants_write() || server.wants_write() {
+            let mut bytes = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut bytes).unwrap();
+            }
+            server.read_tls(&mut bytes.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            bytes.clear();
+            while server.wants_write() {
+                server.write_tls(&mut bytes).unwrap();
+            }
+            client.read_tls(&mut bytes.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        client.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    #[test]
+    fn a25_who_comes_again_takes_up_his_session_however_many_came_between() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = write(directory.path());
+        let server = server(&certificate, &key).unwrap();
+        let first = client(Some(&certificate)).unwrap();
+        let another = |_| {
+            let mut config = ClientConfig::clone(&first);
+            config.resumption = rustls::client::Resumption::in_memory_sessions(1);
+            Arc::new(config)
+        };
+        let clients: Vec<_> = (0..600).map(another).collect();
+        let resumed = |client| connect(&server, client);
+        assert!(!clients.iter().any(resumed));
+        assert!(clients.iter().all(resumed));
     }
 
     #[test]
