@@ -48,6 +48,8 @@ pub struct Standing {
     pub placed: Option<u64>,
     /// How often it was told that its record is lost.
     pub lost: u32,
+    /// How often it has dialled.
+    pub dials: u32,
 }
 
 /// An ordinary node that runs; it vanishes without a word when this is dropped.

@@ -31,16 +31,20 @@ pub fn replicas(farm: &Farm, name: &str) -> Vec<NodeId> {
 
 /// Starts all users' nodes, each with the super nodes in an order of its own.
 fn start(crowd: &Crowd, farm: &Farm) -> Vec<Ordinary> {
+    let users: Vec<usize> = (0..crowd.uris().count()).collect();
+    start_some(crowd, farm, &users)
+}
+
+/// The same for some users.
+fn start_some(crowd: &Crowd, farm: &Farm, users: &[usize]) -> Vec<Ordinary> {
     let mut rng = Rng::new(entropy());
     let urls = farm.urls();
-    let users = 0..crowd.uris().count();
-    users
-        .map(|number| {
-            let mut urls = urls.clone();
-            shuffle(&mut urls, &mut rng);
-            crowd.start(number, urls, true)
-        })
-        .collect()
+    let one = |&number: &usize| {
+        let mut urls = urls.clone();
+        shuffle(&mut urls, &mut rng);
+        crowd.start(number, urls, true)
+    };
+    users.iter().map(one).collect()
 }
 
 fn shuffle<T>(items: &mut [T], rng: &mut Rng) {

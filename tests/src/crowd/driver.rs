@@ -59,6 +59,9 @@ struct Own {
 }
 
 /// The loop around one ordinary node.
+///
+/// It is another one than `relay-node` has, for thousands shall run beside each other in one process: without threads of
+/// their own for signatures, files, or a chain of sources, and with a record in place of calls.
 pub(super) struct Driver {
     node: OrdinaryNode,
     clock: Clock,
@@ -163,7 +166,10 @@ impl Driver {
         while let Some(output) = self.node.poll_output() {
             let now = self.clock.now();
             match output {
-                Output::Dial { link, url } => self.links.dial(link, url),
+                Output::Dial { link, url } => {
+                    self.state.send_modify(|state| state.dials += 1);
+                    self.links.dial(link, url);
+                }
                 Output::Send { link, frame } => {
                     if !self.links.send(link, frame) {
                         self.node.handle_input(Input::Down(link), now);

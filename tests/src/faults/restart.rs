@@ -1,6 +1,6 @@
 //! All ordinary nodes of a network vanish and come back at the same moment.
 
-use super::start;
+use super::{start, start_some};
 use crate::process::processors_time;
 use crate::{Crowd, Farm, Ordinary, Place};
 use relay_node::files;
@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep};
 
 /// How often it is looked who is back.
 const LOOK: Duration = Duration::from_millis(100);
+/// How many come at a time at first.
+const PORTION: usize = 200;
 
 /// What to do.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ pub struct Report {
     pub all: Option<Duration>,
     /// How many were at the end.
     pub back: usize,
+    /// How often they dialled.
+    pub dials: u32,
     /// The processors' time of all super nodes, and of all ordinary nodes.
     pub used: (Duration, Duration),
 }
@@ -57,10 +61,15 @@ pub async fn run(plan: Plan) -> Report {
     if plan.secure {
         crowd.trust(&farm.trust());
     }
-    // They have been there before: each has a record.
-    let mut first = start(&crowd, &farm);
-    for node in &mut first {
-        node.stands(1, true).await;
+    // They have been there before, and did not come all at once: each has a record.
+    let numbers: Vec<usize> = (0..plan.ordinary).collect();
+    let mut first = Vec::new();
+    for portion in numbers.chunks(PORTION) {
+        let mut nodes = start_some(&crowd, &farm, portion);
+        for node in &mut nodes {
+            node.stands(1, true).await;
+        }
+        first.extend(nodes);
     }
     drop(first);
     let before = used(&farm);
@@ -79,12 +88,14 @@ pub async fn run(plan: Plan) -> Report {
         }
     }
     let after = used(&farm);
+    let dials = nodes.iter().map(|node| node.standing.borrow().dials);
     Report {
         ordinary: plan.ordinary,
         half: half.unwrap_or(plan.patience),
         most: most.unwrap_or(plan.patience),
         all,
         back,
+        dials: dials.sum(),
         used: (after.0 - before.0, after.1 - before.1),
     }
 }
@@ -114,6 +125,11 @@ impl fmt::Display for Report {
                 Some(all) => format!("after {:.1} s", seconds(all)),
                 None => "in time".to_owned(),
             }
+        )?;
+        writeln!(
+            f,
+            "  dials: {} for each",
+            f64::from(self.dials) / self.ordinary as f64
         )?;
         write!(
             f,
