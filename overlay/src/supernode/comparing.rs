@@ -67,7 +67,7 @@ impl SuperNode {
                 self.dial(node, now);
             }
         }
-        if let Some(node) = self.partner() {
+        if let Some(node) = self.partner(now) {
             match self.link_to(node) {
                 Some(link) => self.send_digest(link, now),
                 None => self.dial(node, now),
@@ -77,9 +77,8 @@ impl SuperNode {
     }
 
     /// With whom the table is compared: one with a link mostly, since a new one costs more than all the rest.
-    fn partner(&mut self) -> Option<NodeId> {
+    fn partner(&mut self, now: Instant) -> Option<NodeId> {
         if self.ring.is_partial() {
-            let now = Instant::EPOCH;
             return self.pick_guides(1, &[], now).pop();
         }
         let linked = self.ready.len() as u32;

@@ -11,7 +11,7 @@ use crate::peer::{Event, Message};
 use crate::{Key, LinkId};
 
 /// How many members that know all one answer names.
-const NAMED: usize = 8;
+pub(super) const NAMED: usize = 8;
 /// How often one super node may fetch a table, in a second and at once.
 const FETCHES: (u32, u32) = (1, 4);
 
@@ -24,7 +24,7 @@ impl SuperNode {
         let size = Message::Size {
             members: self.ring.len() as u32,
             full: self.ring.guides().count() as u32 + 1,
-            pace: self.expected(1_000) as u32,
+            pace: self.pace() as u32,
         };
         self.send_link(link, &size);
     }

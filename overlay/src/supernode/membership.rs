@@ -8,6 +8,7 @@ use core::time::Duration;
 use credential::{Check, MemberStatement, NodeId, RevocationList};
 use machine::Instant;
 
+use super::reaching::ENOUGH;
 use super::ring::{FURTHEST, Member, REPLICAS};
 use super::{Offence, Offender, State, SuperNode, SuperNodeEvent, Waiting};
 use crate::LinkId;
@@ -95,6 +96,9 @@ impl SuperNode {
         if node == self.own {
             return self.own_word_came(about.incarnation, now);
         }
+        if self.ring.known(node).is_none() && !self.is_wanted(from, node, about.reach) {
+            return;
+        }
         let known = self.ring.known(node);
         if let Some(known) = known
             && about.incarnation <= known.incarnation()
@@ -111,11 +115,6 @@ impl SuperNode {
             } else if current {
                 self.spread_known(node, false, until, now);
             }
-            return;
-        }
-        let most = self.config.limits.table;
-        let wanted = self.ring.wants(node, about.reach, most) || self.resolving.awaits(node);
-        if known.is_none() && !wanted {
             return;
         }
         // What is left out is made up for by the next comparison.
@@ -160,6 +159,17 @@ impl SuperNode {
             until,
         };
         self.check(waiting, checks);
+    }
+
+    /// Whether a member of which nothing is known belongs into the table.
+    fn is_wanted(&mut self, from: NodeId, node: NodeId, reach: u8) -> bool {
+        if self.ring.window().covers(node) || self.resolving.awaits(node) {
+            return true;
+        }
+        // Whoever has friends shall not make guides of them.
+        let few = self.ring.guides().count() < ENOUGH;
+        self.ring.wants(node, reach, self.config.limits.table)
+            && (few && node == from || self.resolving.may_name(from))
     }
 
     pub(super) fn announcement_checked(

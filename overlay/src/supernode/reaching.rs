@@ -21,6 +21,10 @@ const SIDE: usize = 12;
 /// How many others must know all before somebody new may know less, and how many while it does.
 const FULL: usize = 16;
 const GUIDES: usize = 4;
+/// With fewer guides a member asks for others.
+pub(super) const ENOUGH: usize = 12;
+/// In one of how many rounds a member changes something.
+const STAGGERED: u32 = 8;
 /// How often a member changes how much it knows.
 const SETTLED: Duration = Duration::from_secs(600);
 
@@ -66,7 +70,11 @@ impl SuperNode {
         let State::Joining(join) = &mut self.state else {
             return;
         };
-        if join.guide.is_some() || join.sources.is_some() {
+        if join.guide.is_some() {
+            // Nobody alone shall choose whom it asks later.
+            return self.ask_for_guides(link, node);
+        }
+        if join.sources.is_some() {
             return;
         }
         let limits = self.config.limits;
@@ -78,8 +86,14 @@ impl SuperNode {
         if reach > 0 && full as usize >= FULL {
             join.guide_chosen(node);
             self.ring.set_reach(reach, limits.table);
+            self.resolving.trust_guides_of(node);
             self.send_link(link, &Message::Fetch { reach });
         }
+    }
+
+    fn ask_for_guides(&mut self, link: LinkId, node: NodeId) {
+        self.resolving.trust_guides_of(node);
+        self.send_link(link, &Message::Guides);
     }
 
     /// A newcomer that was named members which know all asks one of them for his table.
@@ -100,10 +114,14 @@ impl SuperNode {
             return;
         }
         let (reach, limits) = (self.ring.reach(), self.config.limits);
+        if self.ring.is_partial() {
+            // Its part may have filled up: fewer guides must do.
+            self.ring.set_reach(reach, limits.table);
+        }
         let share = u64::from(reach.saturating_sub(1));
         let size = Size {
             members: self.ring.estimate(),
-            pace: (self.expected(1_000) as u64) << share,
+            pace: self.pace() << share,
         };
         let budget = u64::from(limits.maintenance);
         let guides = self.ring.guides().count();
@@ -119,7 +137,8 @@ impl SuperNode {
         if self.ring.is_partial() && sides.iter().any(thin) {
             return self.change_reach(if reach <= 2 { 0 } else { reach - 1 }, now);
         }
-        if now - self.reached_at < SETTLED {
+        // All at once would be an event of its own.
+        if now - self.reached_at < SETTLED || self.rng.below(STAGGERED) > 0 {
             return self.refresh_guides(now);
         }
         // Not back and forth: it must pay clearly.
@@ -138,11 +157,12 @@ impl SuperNode {
     }
 
     fn refresh_guides(&mut self, now: Instant) {
-        let few = self.ring.stray() < self.ring.guides_wanted(self.config.limits.table);
         if self.ring.is_partial()
-            && few
+            && self.ring.guides().count() < ENOUGH
+            && self.rng.below(STAGGERED) == 0
             && let Some(&guide) = self.pick_guides(1, &[], now).first()
         {
+            self.resolving.trust_guides_of(guide);
             self.send_peer(guide, &Message::Guides, now);
         }
     }
@@ -155,6 +175,7 @@ impl SuperNode {
         self.resolving.clear();
         if wider {
             for guide in guides {
+                self.resolving.trust_guides_of(guide);
                 self.send_peer(guide, &Message::Fetch { reach }, now);
             }
         }

@@ -18,6 +18,7 @@ use core::time::Duration;
 use credential::{Check, MemberStatement, NodeId};
 use machine::Instant;
 
+use super::guiding::NAMED;
 use super::membership::OLDEST;
 use super::placing::Parcel;
 use super::ring::{FURTHEST, Member, REPLICAS, first_eight};
@@ -56,6 +57,8 @@ pub(super) struct Resolving {
     strangers: BTreeMap<NodeId, (Arc<Member>, Instant)>,
     /// Members outside of the own part whose word was asked for.
     awaited: BTreeSet<NodeId>,
+    /// Who was asked for members that know all, and has some to name yet.
+    asked: BTreeMap<NodeId, usize>,
 }
 
 /// What the answer is needed for.
@@ -99,6 +102,23 @@ impl Resolving {
     /// Whether a member's word was asked for although it is outside of the own part.
     pub(super) fn awaits(&self, node: NodeId) -> bool {
         self.awaited.contains(&node)
+    }
+
+    /// A member is asked for others that know all.
+    pub(super) fn trust_guides_of(&mut self, node: NodeId) {
+        if self.asked.len() >= AWAITED {
+            self.asked.pop_first();
+        }
+        self.asked.insert(node, NAMED + 1);
+    }
+
+    /// Whether a member may name one more.
+    pub(super) fn may_name(&mut self, node: NodeId) -> bool {
+        let left = self.asked.get_mut(&node).filter(|left| **left > 0);
+        left.is_some_and(|left| {
+            *left -= 1;
+            true
+        })
     }
 
     pub(super) fn acquaint(&mut self, member: Arc<Member>, now: Instant) {

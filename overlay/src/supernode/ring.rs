@@ -62,7 +62,8 @@ impl Member {
     }
 
     /// Whom it knows: 0 for all.
-    pub(super) fn reach(&self) -> u8 {
+    #[must_use]
+    pub fn reach(&self) -> u8 {
         self.announcement.about.reach
     }
 

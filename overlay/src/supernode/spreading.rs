@@ -51,6 +51,8 @@ pub(super) struct Spreading {
     /// How many events there have been since the last look, and how many in a million seconds in the long run.
     events: u32,
     rate: u64,
+    /// The same over half an hour, so that many who start at once don't count as a habit.
+    steady: u64,
 }
 
 /// A member, which of its lives, and whether that is over.
@@ -211,11 +213,17 @@ impl SuperNode {
         let events = u64::from(core::mem::take(&mut self.news.events));
         let rate = events * 1_000_000_000 / passed;
         self.news.rate = (3 * self.news.rate + rate) / 4;
+        self.news.steady = (63 * self.news.steady + rate) / 64;
     }
 
     /// How many events there are in so many seconds.
     pub(super) fn expected(&self, seconds: u64) -> usize {
         (self.news.rate * seconds / 1_000_000) as usize
+    }
+
+    /// How many events there are in 1,000 seconds, in the long run.
+    pub(super) fn pace(&self) -> u64 {
+        self.news.steady / 1_000
     }
 
     /// Sends what has gathered.

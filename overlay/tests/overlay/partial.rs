@@ -99,6 +99,7 @@ fn r002_r007_members_that_know_a_part_find_and_place_every_record() {
     let mut world = mixed(130, 48, 12);
     let few = partial(&world);
     assert!(few.len() >= 10, "{few:?}");
+    world.network.run_for(Duration::from_secs(40));
     for &at in &few {
         let known = world.sn(world.super_nodes[at]).machine.members().count();
         // An eighth more does not make it know less at once.
@@ -111,13 +112,15 @@ fn r002_r007_members_that_know_a_part_find_and_place_every_record() {
     assert_eq!(world.get(reader, key("nobody")), Err(GetError::NotFound));
     let mine: Vec<Key> = (0..16).map(|n| key(&format!("mine {n}"))).collect();
     for &key in &mine {
-        world.update(writer, key, b"here").unwrap();
         let expected = world.sn(world.super_nodes[0]).machine.replicas(key);
-        let keeping = world.super_nodes.iter().filter(|&&id| {
-            let machine = &world.sn(id).machine;
-            expected.contains(&machine.node()) && machine.stored() > 0
-        });
-        assert!(keeping.count() >= 3);
+        let kept = |world: &World| -> usize {
+            let machines = world.super_nodes.iter().map(|&id| &world.sn(id).machine);
+            let keepers = machines.filter(|machine| expected.contains(&machine.node()));
+            keepers.map(|machine| machine.stored()).sum()
+        };
+        let before = kept(&world);
+        world.update(writer, key, b"here").unwrap();
+        assert!(kept(&world) >= before + 3);
     }
     let other = world.user("other", &[0, 1]);
     for &key in &mine {
@@ -340,4 +343,31 @@ fn a21_a_guide_and_those_whom_it_names_can_not_pass_a_record_for_stored() {
         });
     }
     assert_eq!(world.update(writer, key, b"here"), Err(PlaceError::Timeout));
+}
+
+#[test]
+fn a23_nobody_makes_guides_of_his_friends_unasked() {
+    let mut world = mixed(136, 48, 1);
+    let own = partial(&world)[0];
+    let id = world.super_nodes[own];
+    let guides = |world: &World| world.sn(id).machine.members().count();
+    let before = guides(&world);
+    let (node, reach) = (world.sn(id).machine.node(), world.sn(id).machine.reach());
+    let friends: Vec<NodeId> = (0..=255_u8)
+        .map(|first| NodeId([first; 20]))
+        .filter(|friend| !knows(node, reach, *friend))
+        .take(20)
+        .collect();
+    let identities: Vec<_> = friends
+        .iter()
+        .map(|friend| world.authority.super_node(*friend))
+        .collect();
+    let announcements = identities
+        .iter()
+        .map(|identity| world.announcement(identity, |_| ()));
+    let announcements = announcements.collect();
+    let raw = world.raw_peer(&identities[0], own);
+    world.say(raw, &Message::Announcements { announcements });
+    world.network.run_for(Duration::from_secs(1));
+    assert_eq!(guides(&world), before, "it has enough");
 }
