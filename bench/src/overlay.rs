@@ -3,6 +3,7 @@
 mod authority;
 mod chance;
 mod others;
+mod part;
 mod plot;
 mod report;
 mod scenario;
@@ -28,10 +29,10 @@ fn stopwatch() -> Instant {
     Instant::now()
 }
 
-/// `bench overlay [--full] [--write] [--members N] [--hours H] [--seeds N] [--minutes N]`
+/// `bench overlay [--full] [--write] [--members N] [--hours H] [--seeds N] [--minutes N] [--table N]`
 pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     let (mut full, mut write, mut members, mut hours) = (false, false, None, None);
-    let (mut seeds, mut minutes) = (None, None);
+    let (mut seeds, mut minutes, mut table) = (None, None, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         if *word == "--full" {
@@ -50,8 +51,12 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
             "--hours" => hours = Some(value.parse()?),
             "--seeds" => seeds = Some(value.parse()?),
             "--minutes" => minutes = Some(value.parse()?),
+            "--table" => table = Some(value.parse()?),
             other => bail!("bench overlay has no option '{other}'"),
         }
+    }
+    if write && table.is_some() {
+        bail!("the page has rows of rings in which all know all: leave --write or --table out");
     }
     let sizes: Vec<usize> = match members {
         Some(members) => vec![members],
@@ -73,6 +78,7 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
                 hours,
                 minutes.unwrap_or(if full { 60 } else { 15 }),
             );
+            let scenario = scenario.with_tables_of(table);
             let watch = stopwatch();
             let mut all: Option<Outcome> = None;
             for seed in 1..=seeds {

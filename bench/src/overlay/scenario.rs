@@ -7,11 +7,12 @@ use credential::{NodeId, Signature};
 use machine::WallClock;
 use overlay::peer::{About, Announcement};
 use overlay::{
-    Candidate, Intern as _, Key, Limits, Member, OrdinaryConfig, OrdinaryNode, Placement, Seed,
-    SuperNode, SuperNodeConfig,
+    Candidate, Intern as _, Key, Member, OrdinaryConfig, OrdinaryNode, Placement, Seed, SuperNode,
+    SuperNodeConfig,
 };
 
 use super::authority::{Authority, Papers, WALL};
+use super::part::{Part, is_inside};
 use super::traffic::Sent;
 use super::world::{Host, Node, World};
 
@@ -38,6 +39,8 @@ pub(super) struct Scenario {
     /// Median session in hours.
     pub(super) hours: f64,
     pub(super) minutes: u64,
+    /// Entries of most members' tables; none where all know all.
+    table: Option<usize>,
 }
 
 /// What came of it.
@@ -108,7 +111,17 @@ impl Scenario {
             members,
             hours,
             minutes,
+            table: None,
         }
+    }
+
+    /// The same with smaller tables.
+    pub(super) fn with_tables_of(self, table: Option<usize>) -> Self {
+        Self { table, ..self }
+    }
+
+    fn part(&self) -> Part {
+        Part::new(self.members, self.table)
     }
 
     /// Members that come in a second; as many go.
@@ -149,7 +162,7 @@ impl Run {
             quic: quic(number),
             stun: Vec::new(),
             seeds,
-            limits: Limits::default(),
+            limits: self.scenario.part().limits(number),
             clock: WallClock::new(WALL),
             seed: self.world.chance.bytes(),
         }
@@ -170,7 +183,7 @@ impl Run {
                 incarnation: WALL - 3_600_000 - number,
                 quic: quic(number),
                 url: format!("wss://sn{number}.example.org/p2psip"),
-                reach: 0,
+                reach: self.scenario.part().reach(number),
             };
             let signature = Signature([0; 64]);
             if let Some(member) = Member::read(Announcement { about, signature }) {
@@ -178,9 +191,15 @@ impl Run {
             }
             all.push((papers, number));
         }
-        for (papers, number) in all {
+        let part = self.scenario.part();
+        let mut ring = table.clone();
+        ring.sort_unstable_by_key(|member| member.node());
+        let guides = ring.iter().filter(|member| member.reach() == 0);
+        let guides: Vec<Arc<Member>> = guides.cloned().collect();
+        for ((papers, number), own) in all.into_iter().zip(&table) {
             let config = self.config(&papers, number, Vec::new());
-            let machine = SuperNode::resume(config, &table, self.world.now);
+            let known = part.known(&ring, &guides, own, &mut self.world.chance);
+            let machine = SuperNode::resume(config, &known, self.world.now);
             let host = self.world.add_super_node(machine, papers.der, name(number));
             if self.askers.len() < ASKERS {
                 self.askers.push(host);
@@ -316,10 +335,17 @@ impl Run {
         let (mut wrong, mut all) = (0_usize, 0_usize);
         for &host in self.askers.iter().chain(self.alive.iter().take(100)) {
             if let Node::Sn(sn) = &self.world.nodes[host] {
-                let known: Vec<NodeId> = sn.machine.members().map(|(node, _)| node).collect();
-                let dead = known.iter().filter(|node| !living.contains(node)).count();
-                wrong += dead + (living.len() + dead).saturating_sub(known.len());
-                all += living.len();
+                let (own, reach) = (sn.node, sn.machine.reach());
+                let known = sn.machine.members().map(|(node, _)| node);
+                let known: Vec<NodeId> =
+                    known.filter(|node| is_inside(own, reach, *node)).collect();
+                let living = living.iter().filter(|node| is_inside(own, reach, **node));
+                let right = living
+                    .clone()
+                    .filter(|node| known.binary_search(node).is_ok());
+                let (should, right) = (living.clone().count(), right.count());
+                wrong += known.len() - right + should - right;
+                all += should;
             }
         }
         wrong as f64 / all.max(1) as f64 * 1e6

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use credential::NodeId;
 use machine::Instant;
-use overlay::frame;
 use overlay::peer::Message;
+use overlay::{Key, frame};
 
 use super::authority::OVERLAY;
 use super::traffic::HEAD;
@@ -18,6 +18,7 @@ const FIRST: Duration = Duration::from_millis(600);
 /// The variants of the two messages.
 const FIND: u8 = 11;
 const FOUND: u8 = 12;
+const WHO: u8 = 25;
 
 #[derive(Debug)]
 struct Search {
@@ -26,6 +27,8 @@ struct Search {
     again: bool,
     /// Who has been asked in how many hops.
     asked: Vec<(NodeId, usize)>,
+    /// Hops before that: others were asked whom to ask.
+    before: usize,
     /// In how many hops the first answer with records was found, and whether only those asked first were needed.
     hops: Option<usize>,
     right: bool,
@@ -36,6 +39,8 @@ struct Search {
 pub(super) struct Searches {
     running: HashMap<u64, Search>,
     order: VecDeque<(Instant, u64)>,
+    /// Who has asked others who keeps a key, and when.
+    resolved: HashMap<(NodeId, Key), Instant>,
     /// Searches with an answer, the hops that they took, and those that were right at the first try.
     pub(super) answered: u64,
     pub(super) hops: u64,
@@ -46,6 +51,11 @@ pub(super) struct Searches {
 impl Searches {
     /// A super node sends something.
     pub(super) fn leaves(&mut self, from: NodeId, bytes: &[u8], now: Instant) {
+        if bytes.get(HEAD) == Some(&WHO)
+            && let Ok(Message::Who { key, .. }) = frame::decode::<Message>(OVERLAY, bytes)
+        {
+            self.resolved.insert((from, key), now);
+        }
         if bytes.get(HEAD) != Some(&FIND) {
             return;
         }
@@ -56,12 +66,14 @@ impl Searches {
         if find.asker != from {
             return;
         }
+        let resolved = self.resolved.remove(&(from, find.key));
         let search = self.running.entry(find.request).or_insert_with(|| {
             self.order.push_back((now, find.request));
             Search {
                 began: now,
                 again: false,
                 asked: Vec::new(),
+                before: usize::from(resolved.is_some()),
                 hops: None,
                 right: false,
             }
@@ -111,7 +123,7 @@ impl Searches {
             match search.hops {
                 Some(hops) => {
                     self.answered += 1;
-                    self.hops += hops as u64;
+                    self.hops += (hops + search.before) as u64;
                     self.right += u64::from(search.right);
                 }
                 None => self.unanswered += 1,

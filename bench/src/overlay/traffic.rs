@@ -101,7 +101,10 @@ impl std::ops::AddAssign for Sent {
 /// The purpose and the kind of a frame between super nodes, by its variant.
 pub(super) fn kind(frame: &[u8]) -> (Purpose, usize) {
     let variant = usize::from(frame.get(HEAD).copied().unwrap_or(0));
-    if variant < HANDSHAKES {
+    if let 22..=24 = variant {
+        // What a newcomer asks before it says hello as a member.
+        (Purpose::Maintenance, 0)
+    } else if variant < HANDSHAKES {
         (Purpose::Maintenance, variant)
     } else {
         (Purpose::Records, variant)
