@@ -43,7 +43,7 @@ pub struct OrdinaryNode {
     /// How many dials may be under way at one time.
     tries: usize,
     dial_due: Option<Instant>,
-    /// How many super nodes in a row had no time, and until when it dials nobody for that.
+    /// How often in a row nobody served it, and until when it dials nobody for that.
     refusals: u32,
     calm: Instant,
     /// Super nodes that refused the credential.

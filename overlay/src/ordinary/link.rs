@@ -17,8 +17,8 @@ pub(super) const WANTED: usize = 2;
 const PARALLEL: usize = 4;
 /// After how long without success one more is tried.
 const IMPATIENCE: Duration = Duration::from_millis(400);
-/// How long a node that two super nodes turned away waits, by chance between half of it and one and a half. It doubles with each
-/// further one: so often once all have been tried, and so often before.
+/// How long a node waits that nobody served, by chance between half of it and one and a half. It doubles each time: so often
+/// once all have been tried, and so often before.
 const CALM: Duration = Duration::from_millis(500);
 const LONGEST_CALM: u32 = 5;
 const LONGEST_SEARCH: u32 = 2;
@@ -114,27 +114,30 @@ impl OrdinaryNode {
     /// One more try at a time, for those under way take long.
     pub(super) fn dial_impatiently(&mut self, now: Instant) {
         if self.links.values().any(|link| !link.stands()) {
-            self.tries = (self.tries + 1).min(PARALLEL);
+            let most = if self.refusals == 0 { PARALLEL } else { WANTED };
+            self.tries = (self.tries + 1).min(most);
         }
         self.dial(now);
     }
 
-    /// A super node had no time. Another one is tried at once, but when that has none either, all may have too much to do, and
-    /// whoever came again soon would keep it so. Those not tried yet are not left waiting long: who said that proved nothing.
-    fn turned_away(&mut self, now: Instant) {
-        if self.refusals > 0 {
-            let used = |url: &str, node| in_use(&self.links, url, node);
-            let most = if self.candidates.all_failed(used) {
-                LONGEST_CALM
-            } else {
-                LONGEST_SEARCH
+    /// An association did not come about, perhaps because the super node is `busy`. Another one is tried at once, but when that
+    /// has no time either, or all have failed, all may have too much to do, and whoever came again soon would keep it so.
+    /// Those not tried yet are not left waiting long: who says that it is busy proves nothing.
+    fn not_served(&mut self, busy: bool, now: Instant) {
+        let used = |url: &str, node| in_use(&self.links, url, node);
+        let all = self.candidates.all_failed(used);
+        if all || (busy && self.refusals > 0) {
+            let most = match (all, busy) {
+                (true, true) => LONGEST_CALM,
+                (true, false) => LONGEST_CALM - 1,
+                (false, _) => LONGEST_SEARCH,
             };
             let calm = CALM * (1 << self.refusals.min(most));
             let jitter = self.rng.below(calm.as_millis() as u32);
             self.calm = now + calm / 2 + Duration::from_millis(u64::from(jitter));
             self.tries = 1;
         }
-        self.refusals += 1;
+        self.refusals += u32::from(all || busy);
     }
 
     fn dial_one(&mut self, url: String, now: Instant) {
@@ -295,7 +298,7 @@ impl OrdinaryNode {
         if let Some(link) = self.links.get(&id) {
             self.candidates.failed(&link.url, &mut self.rng, now);
             if why == Denial::Busy {
-                self.turned_away(now);
+                self.not_served(true, now);
             }
             self.end(id, Parting::Denied(why), now);
         }
@@ -320,7 +323,11 @@ impl OrdinaryNode {
     /// The link is gone by itself.
     pub(super) fn down(&mut self, id: LinkId, now: Instant) {
         if let Some(link) = self.links.get(&id) {
+            let stood = link.stands();
             self.candidates.failed(&link.url, &mut self.rng, now);
+            if !stood {
+                self.not_served(false, now);
+            }
             self.forget(id, Parting::Broken, now);
         }
     }
@@ -328,7 +335,11 @@ impl OrdinaryNode {
     /// Ends the link for something that another try may mend.
     pub(super) fn close(&mut self, id: LinkId, why: Parting, now: Instant) {
         if let Some(link) = self.links.get(&id) {
+            let stood = link.stands();
             self.candidates.failed(&link.url, &mut self.rng, now);
+            if !stood {
+                self.not_served(false, now);
+            }
             self.end(id, why, now);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use credential::Certificate;
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
 use overlay::{Limits, Refused, SuperNodeInput};
-use sim::HostId;
+use sim::{Fact, HostId};
 
 use crate::node::Node;
 use crate::raw::Raw;
@@ -188,4 +188,41 @@ fn a25_those_turned_away_everywhere_come_back_rarely_and_find_room_when_there_is
         })
     });
     assert!(settled, "everybody has two associations");
+}
+
+#[test]
+fn a25_those_whom_nobody_answers_in_time_dial_rarely() {
+    let mut world = World::with_super_nodes(80, 1);
+    // They take what is sent, and say nothing.
+    let silent = world.add_puppet("silent");
+    let urls = (0..6).map(|number| {
+        let address = format!("silent{number}");
+        world.network.add_address(silent, &address);
+        format!("wss://{address}/p2psip")
+    });
+    let urls = urls.collect();
+    let identity = world.authority.user("sip:alice@example.org", 1);
+    let alice = world.add_ordinary_by(identity, urls);
+    let mut dials = |seconds| {
+        let count = |world: &World| {
+            let facts = world.facts(silent).iter();
+            let dials = facts.filter(|fact| matches!(fact, Fact::Opened { .. }));
+            dials.count()
+        };
+        let before = count(&world);
+        world.network.run_for(Duration::from_secs(seconds));
+        count(&world) - before
+    };
+    let (first, second) = (dials(60), dials(60));
+    assert!(first >= 6 && second >= 3, "{first} and {second}");
+    assert!(second <= 15, "{second} in the second minute");
+    world.with_on(alice, |on, now| {
+        let url = "wss://sn0/p2psip".into();
+        let good = overlay::Candidate { url, node: None };
+        machine::Machine::handle_input(on, overlay::OrdinaryInput::Candidates(vec![good]), now);
+    });
+    let found = world.network.run_until(Duration::from_secs(30), |network| {
+        matches!(network.host(alice), Node::On(on) if on.machine.associations().count() == 1)
+    });
+    assert!(found, "the one that answers");
 }
