@@ -19,7 +19,10 @@ pub use credential;
 pub use end::EndReason;
 pub use location::{LocationError, ProxyLocation, UserLocation};
 pub use overlay::peer::SlotId;
-pub use overlay::{Limits, LinkId};
+/// What the overlay's own API deals in (draft §9).
+pub use overlay::{
+    GetError, Key, Limits, LinkId, PlaceError, Placement, Policy, QueryId, SignedRecord,
+};
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
 pub use sip::{CallId, Caller, Candidate};
 pub use super_node::{

@@ -13,7 +13,7 @@ use credential::{
 };
 use machine::WallClock;
 use overlay::peer::SlotId;
-use overlay::{Limits, Offence, Offender};
+use overlay::{GetError, Limits, Offence, Offender, PlaceError, QueryId, SignedRecord};
 use sip::edge::Refusal;
 
 use crate::LinkId;
@@ -227,6 +227,20 @@ pub enum SuperNodeEvent {
         records: usize,
         /// How many were damaged, and left out: the other replicas have them.
         damaged: usize,
+    },
+    /// What [`SuperNode::get`] found or why it found nothing.
+    Got {
+        /// The call.
+        query: QueryId,
+        /// The records, each verified; never none.
+        records: Result<Vec<SignedRecord>, GetError>,
+    },
+    /// Whether [`SuperNode::update`] placed the record.
+    Placed {
+        /// The call.
+        query: QueryId,
+        /// Its sequence, milliseconds since 1970.
+        sequence: Result<u64, PlaceError>,
     },
     /// Somebody broke a protocol; what he sent was dropped or answered by a refusal.
     Misbehaved {

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use crate::calls::{Call, Calls};
 use crate::clock::Clock;
 use crate::crypto::{Done, Work, Workers};
 use crate::links::{Kind, LinkEvent, Links, PeerOutlet};
@@ -48,6 +49,8 @@ pub trait SuperNodeMachine: Machine<Input = Input, Output = Output> + Send + 'st
         statement: MemberStatement,
         now: Instant,
     );
+    /// The super node that does the work, for the calls of the program that it is part of.
+    fn core(&mut self) -> &mut SuperNode;
 }
 
 impl SuperNodeMachine for SuperNode {
@@ -62,6 +65,10 @@ impl SuperNodeMachine for SuperNode {
         now: Instant,
     ) {
         Self::set_credential(self, certificate, statement, now);
+    }
+
+    fn core(&mut self) -> &mut SuperNode {
+        self
     }
 }
 
@@ -80,6 +87,8 @@ pub(crate) enum Arrival {
     Renewed(Box<Certificate>, Box<MemberStatement>),
     /// Nothing, but that it has waited among the others.
     Probe,
+    /// The program that the node is part of uses the overlay.
+    Called(Call),
     /// The process shall end.
     Leave,
 }
@@ -120,6 +129,7 @@ pub(crate) struct Driver<M> {
     left: bool,
     /// Nobody is left from whom anything could arrive: a closed queue is always ready, and must not be asked again.
     alone: bool,
+    calls: Calls,
 }
 
 /// Keeps whoever misbehaves from filling the log.
@@ -181,6 +191,7 @@ impl<M: SuperNodeMachine> Driver<M> {
             complaints: Complaints::default(),
             left: false,
             alone: false,
+            calls: Calls::default(),
         }
     }
 
@@ -261,6 +272,10 @@ impl<M: SuperNodeMachine> Driver<M> {
                 self.machine.set_credential(*certificate, *statement, now);
             }
             Arrival::Probe => self.gauge.back(self.clock.now()),
+            Arrival::Called(call) => {
+                let now = self.clock.now();
+                self.calls.begin(self.machine.core(), call, now);
+            }
             Arrival::Leave => {}
         }
     }
@@ -401,6 +416,8 @@ impl<M: SuperNodeMachine> Driver<M> {
             SuperNodeEvent::Restored { records, damaged } => {
                 tracing::info!(records, damaged, "records kept over the restart");
             }
+            SuperNodeEvent::Got { query, records } => self.calls.got(query, records),
+            SuperNodeEvent::Placed { query, sequence } => self.calls.placed(query, sequence),
             SuperNodeEvent::Misbehaved { who, how } => {
                 if let Some(kept_back) = self.complaints.admit(self.clock.now()) {
                     tracing::warn!(?who, ?how, kept_back, "misbehaviour");

@@ -4,6 +4,7 @@
 //! server. Nothing here decides anything about a protocol: [`node::start_with`] drives whatever machine it is given.
 
 pub mod ca;
+mod calls;
 mod chores;
 pub mod cli;
 pub mod client;

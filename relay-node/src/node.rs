@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use credential::{NodeId, RevocationList};
-use p2psip::{SuperNode as SuperNodeCore, SuperNodeConfig, SuperNodeInput};
+use p2psip::{
+    GetError, Key as RecordKey, PlaceError, Placement, SignedRecord, SuperNode as SuperNodeCore,
+    SuperNodeConfig, SuperNodeInput,
+};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::calls::Call;
 use crate::chores::{self, Chores};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -96,6 +100,53 @@ impl RunningNode {
             "quic": self.config.quic_public(),
             "stun": self.config.stun_public(),
         })
+    }
+
+    /// Looks a key up, all records or those of one owner (draft §9).
+    ///
+    /// # Errors
+    /// Why there is none; [`GetError::Timeout`] if the node ends meanwhile.
+    pub async fn get(
+        &self,
+        key: RecordKey,
+        owner: Option<String>,
+    ) -> Result<Vec<SignedRecord>, GetError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Get { key, owner, answer }).await;
+        answered.await.unwrap_or(Err(GetError::Timeout))
+    }
+
+    /// Places a record of the node's own, signed by its key (draft §9), and gives its sequence.
+    ///
+    /// # Errors
+    /// Why it is not placed; [`PlaceError::Timeout`] if the node ends meanwhile.
+    pub async fn update(
+        &self,
+        key: RecordKey,
+        body: Vec<u8>,
+        placement: Placement,
+    ) -> Result<u64, PlaceError> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call::Update {
+            key,
+            body,
+            placement,
+            answer,
+        };
+        self.call(call).await;
+        answered.await.unwrap_or(Err(PlaceError::Timeout))
+    }
+
+    /// The super nodes that keep a key's records, the responsible one first; none if the node has ended.
+    pub async fn replicas(&self, key: RecordKey) -> Vec<NodeId> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Replicas { key, answer }).await;
+        answered.await.unwrap_or_default()
+    }
+
+    async fn call(&self, call: Call) {
+        // If the node has ended, the answer's sender is dropped with the call.
+        let _ = self.arrivals.send(Arrival::Called(call)).await;
     }
 
     /// Leaves the overlay and closes every connection and every socket.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use credential::{Certificate, MemberStatement, NodeId, RevocationList};
 use machine::{Instant, Machine, Outbox, Rng};
-use overlay::{Offence, Offender, Seed};
+use overlay::{Key, Offence, Offender, Placement, QueryId, Seed};
 use sip::FlowId;
 use sip::edge::{Action, Edge, Refusal, Source};
 
@@ -106,6 +106,34 @@ impl SuperNode {
     ) {
         self.overlay.renew(certificate, statement, now);
         self.pump(now);
+    }
+
+    /// Looks a key up for the super node itself, all records or those of one owner (draft §9). The answer is
+    /// [`SuperNodeEvent::Got`].
+    pub fn get(&mut self, key: Key, owner: Option<&str>, now: Instant) -> QueryId {
+        let query = self.overlay.get(self.overlay.overlay(), key, owner, now);
+        self.pump(now);
+        query
+    }
+
+    /// Places a record of the super node itself, whose owner is its node id. The answer is [`SuperNodeEvent::Placed`].
+    pub fn update(
+        &mut self,
+        key: Key,
+        body: Vec<u8>,
+        placement: Placement,
+        now: Instant,
+    ) -> QueryId {
+        let overlay = self.overlay.overlay();
+        let query = self.overlay.update(overlay, key, body, placement, now);
+        self.pump(now);
+        query
+    }
+
+    /// The super nodes that keep a key's records, the responsible one first.
+    #[must_use]
+    pub fn replicas(&self, key: Key) -> Vec<NodeId> {
+        self.overlay.replicas(key)
     }
 
     fn frame(&mut self, link: LinkId, bytes: Vec<u8>, now: Instant) {
@@ -302,11 +330,22 @@ impl SuperNode {
             Event::Restored { records, damaged } => {
                 self.event(SuperNodeEvent::Restored { records, damaged });
             }
-            // A super node has no records of its own yet.
-            Event::Records { .. }
-            | Event::GetFailed { .. }
-            | Event::Placed { .. }
-            | Event::PlaceFailed { .. } => {}
+            Event::Records { query, records, .. } => self.event(SuperNodeEvent::Got {
+                query,
+                records: Ok(records),
+            }),
+            Event::GetFailed { query, error } => self.event(SuperNodeEvent::Got {
+                query,
+                records: Err(error),
+            }),
+            Event::Placed { query, sequence } => self.event(SuperNodeEvent::Placed {
+                query,
+                sequence: Ok(sequence),
+            }),
+            Event::PlaceFailed { query, error } => self.event(SuperNodeEvent::Placed {
+                query,
+                sequence: Err(error),
+            }),
         }
     }
 

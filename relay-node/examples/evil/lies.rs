@@ -214,6 +214,10 @@ impl SuperNodeMachine for Evil {
     ) {
         self.honest.set_credential(certificate, statement, now);
     }
+
+    fn core(&mut self) -> &mut SuperNode {
+        &mut self.honest
+    }
 }
 
 fn bend_sip(lie: Lie, text: String) -> String {

@@ -26,6 +26,32 @@ async fn r092_super_nodes_form_a_network_without_login_and_bootstrap_server() {
 }
 
 #[tokio::test]
+async fn the_program_of_a_super_node_places_and_finds_records() {
+    let overlay = Offline::new();
+    let mut first = overlay.super_node("1", &[]).await;
+    let mut second = overlay.super_node("2", &[&first]).await;
+    for node in [&mut first, &mut second] {
+        sees(node, 2).await;
+    }
+    let key = RecordKey::of(b"weather|oslo");
+    assert_eq!(second.replicas(key).await.len(), 2);
+    assert_eq!(second.get(key, None).await, Err(GetError::NotFound));
+    let lasting = Placement::lasting(600);
+    let placed = first.update(key, b"rain".to_vec(), lasting);
+    let sequence = placed.await.unwrap();
+    let found = second.get(key, Some(first.node.to_string()));
+    let found = found.await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].body, b"rain");
+    assert_eq!(found[0].control.sequence, sequence);
+    let others = second.get(key, Some(second.node.to_string())).await;
+    assert_eq!(others, Err(GetError::NotFound));
+    let endless = Placement::lasting(u32::MAX);
+    let refused = first.update(key, b"sun".to_vec(), endless).await;
+    assert_eq!(refused, Err(PlaceError::Lifetime));
+}
+
+#[tokio::test]
 async fn r092_a_node_without_certificate_and_login_server_is_told_how_to_get_one() {
     let directory = tempfile::tempdir().unwrap();
     let config = super_node_config(directory.path(), "url = \"http://127.0.0.1:0\"\n");
@@ -103,6 +129,10 @@ impl SuperNodeMachine for Slow {
         now: machine::Instant,
     ) {
         SuperNodeCore::set_credential(&mut self.core, certificate, statement, now);
+    }
+
+    fn core(&mut self) -> &mut SuperNodeCore {
+        &mut self.core
     }
 }
 
