@@ -2,6 +2,7 @@
 
 mod call;
 mod faults;
+mod live;
 mod overlay;
 mod packages;
 mod size;
@@ -9,5 +10,6 @@ mod wasm;
 
 pub(crate) use call::call;
 pub(crate) use faults::faults;
+pub(crate) use live::overlay_live;
 pub(crate) use overlay::overlay;
 pub(crate) use size::size;

@@ -2,7 +2,7 @@
 
 use crate::{shell, workspace};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs of Debian, each with the package that holds it; the first name that is found serves.
@@ -34,6 +34,20 @@ pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
         })
         .flat_map(|(_, packages)| packages.split(' '))
         .collect();
+    install(&missing)
+}
+
+/// Installs the packages whose C or C++ headers are missing, or says which command would.
+pub(crate) fn headers(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(header, _)| !Path::new("/usr/include").join(header).is_file())
+        .map(|(_, package)| *package)
+        .collect();
+    install(&missing)
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -49,7 +63,7 @@ pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive");
         apt.args(["install", "-y", "--no-install-recommends"])
-            .args(&missing);
+            .args(missing);
         shell::run(&mut apt)
     };
     // A machine that never asked for the package lists has none.
