@@ -32,6 +32,7 @@ mod shelf;
 mod stun;
 #[cfg(test)]
 mod testing;
+mod thread;
 pub mod tls;
 mod tunnel;
 

@@ -30,6 +30,7 @@ use crate::multicast::Offer;
 use crate::probe::Prober;
 use crate::shelf::Shelf;
 use crate::stun;
+use crate::thread::Thread;
 use crate::tls::{self, TlsError};
 
 /// Messages of other super nodes that may wait.
@@ -84,6 +85,8 @@ pub struct RunningNode {
     pub config: SuperNode,
     arrivals: mpsc::Sender<Arrival>,
     driver: JoinHandle<()>,
+    /// Where the driver and the links are.
+    thread: Thread,
     /// End with the node, as its sockets do.
     tasks: JoinSet<()>,
     _offer: Option<Offer>,
@@ -154,6 +157,7 @@ impl RunningNode {
         if self.arrivals.send(Arrival::Leave).await.is_ok() {
             let _ = self.driver.await;
         }
+        self.thread.end().await;
         self.tasks.shutdown().await;
     }
 
@@ -235,17 +239,21 @@ pub async fn start_with<M: SuperNodeMachine>(
         secure: config.certificate.is_some(),
     };
     let (identities, current) = watch::channel(identity.clone());
-    let links = Links::open(
-        socket,
-        clock,
-        current,
-        revoked.clone(),
-        link_events,
-        door.clone(),
-    )
-    .map_err(NodeError::Links)?;
+    let thread = Thread::start().map_err(NodeError::Threads)?;
+    let links = {
+        let _there = thread.runtime().enter();
+        Links::open(
+            socket,
+            clock,
+            current,
+            revoked.clone(),
+            link_events,
+            door.clone(),
+        )
+        .map_err(NodeError::Links)?
+    };
     let driver = Driver::new(machine, clock, links, workers, status, revocations, shelf);
-    let driver = tokio::spawn(driver.run(Sources {
+    let driver = thread.runtime().spawn(driver.run(Sources {
         arrivals: arriving,
         own: arrivals.downgrade(),
         peers: linking,
@@ -287,6 +295,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         config,
         arrivals,
         driver,
+        thread,
     })
 }
 
