@@ -145,6 +145,7 @@ impl Work {
 pub struct Workers {
     queues: Vec<SyncSender<Work>>,
     next: usize,
+    key: Key,
 }
 
 impl Workers {
@@ -163,7 +164,17 @@ impl Workers {
                 Ok(queue)
             })
             .collect::<std::io::Result<_>>()?;
-        Ok(Self { queues, next: 0 })
+        Ok(Self {
+            queues,
+            next: 0,
+            key: key.clone(),
+        })
+    }
+
+    /// Does work on the caller's own thread.
+    #[must_use]
+    pub fn at_once(&self, work: Work) -> Done {
+        work.run(&self.key)
     }
 
     /// Hands work to a thread, or gives it back when all have enough to do.
