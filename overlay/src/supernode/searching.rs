@@ -50,7 +50,8 @@ pub(super) struct Search {
     /// How many replicas have answered.
     answers: usize,
     found: BTreeMap<SlotId, SignedRecord>,
-    checking: usize,
+    /// Whose signatures are being verified: what comes again, byte by byte, is not verified again.
+    checking: Vec<SignedRecord>,
     deadline: Instant,
 }
 
@@ -104,7 +105,7 @@ impl SuperNode {
                 .iter()
                 .map(|record| (SlotId::of(&record.control), record.clone()))
                 .collect(),
-            checking: 0,
+            checking: Vec::new(),
             deadline: now + DEADLINE,
         };
         self.searches.insert(request, search);
@@ -215,6 +216,9 @@ impl SuperNode {
         if known.is_some_and(|known| known.control.sequence >= record.control.sequence) {
             return Ok(());
         }
+        if search.checking.contains(&record) {
+            return Ok(());
+        }
         let checks = record_checks(
             &record,
             &self.config.anchor,
@@ -223,7 +227,7 @@ impl SuperNode {
             wall,
         )?;
         if self.checks.len() < self.config.limits.checks {
-            search.checking += 1;
+            search.checking.push(record.clone());
             let waiting = Waiting::Found {
                 from,
                 request,
@@ -250,7 +254,7 @@ impl SuperNode {
         let Some(search) = self.searches.get_mut(&request) else {
             return;
         };
-        search.checking -= 1;
+        search.checking.retain(|other| *other != record);
         let slot = SlotId::of(&record.control);
         let known = search.found.get(&slot);
         let newer = known.is_none_or(|known| known.control.sequence < record.control.sequence);
@@ -272,10 +276,10 @@ impl SuperNode {
         }
         // A quorum has every acknowledged write among its answers: nothing newer can be missing.
         let quorum = search.answers > search.known.len() / 2 && !search.unresolved;
-        if quorum && search.checking == 0 && !search.found.is_empty() {
+        if quorum && search.checking.is_empty() && !search.found.is_empty() {
             return self.end_search(request);
         }
-        if !search.waiting.is_empty() || search.checking > 0 {
+        if !search.waiting.is_empty() || !search.checking.is_empty() {
             return;
         }
         if search.found.values().all(|record| record.control.removed) && !search.further.is_empty()
