@@ -14,6 +14,7 @@ pub mod crowd;
 mod evil;
 mod farm;
 pub mod faults;
+pub mod idle;
 mod instrument;
 pub mod line;
 mod network;

@@ -1,5 +1,6 @@
 //! Measurements beside other projects' software, on the same machine in the same run.
 
+mod associations;
 mod call;
 mod faults;
 mod live;
@@ -8,6 +9,7 @@ mod packages;
 mod size;
 mod wasm;
 
+pub(crate) use associations::associations;
 pub(crate) use call::call;
 pub(crate) use faults::faults;
 pub(crate) use live::overlay_live;

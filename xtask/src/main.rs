@@ -33,6 +33,8 @@ usage: cargo xtask <command>
                     long and writes docs/overlay-measured.md
   bench faults [crash] [split] [restart] [--ordinary N]
                     real super nodes killed, split in halves and overrun, in full; splitting takes root
+  bench associations [N]
+                    what N (10,000) idle associations cost a super node in memory
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
                     --trace shows step by step where the time goes
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", "size"] => bench::size(),
         ["bench", "overlay", rest @ ..] => bench::overlay(rest),
         ["bench", "faults", rest @ ..] => bench::faults(rest),
+        ["bench", "associations", rest @ ..] => bench::associations(rest),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["bench", "overlay-live", rest @ ..] => bench::overlay_live(rest),
         ["help" | "--help" | "-h"] | [] => {
