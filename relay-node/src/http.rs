@@ -14,17 +14,19 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::framed;
 
+mod handshakes;
 mod origins;
 mod page;
 mod site;
 mod websocket;
 
+use handshakes::Handshakes;
 pub(crate) use origins::Origins;
 pub use page::Page;
 pub(crate) use site::Site;
@@ -60,6 +62,7 @@ pub(crate) async fn serve<S: Service>(
     service: Arc<S>,
 ) {
     let open = Arc::new(Semaphore::new(CONNECTIONS));
+    let handshakes = Arc::new(Handshakes::default());
     loop {
         let Ok(permit) = open.clone().acquire_owned().await else {
             return;
@@ -75,9 +78,9 @@ pub(crate) async fn serve<S: Service>(
         let acceptor = tls
             .as_ref()
             .map(|tls| TlsAcceptor::from(tls.borrow().clone()));
-        let service = service.clone();
+        let (service, handshakes) = (service.clone(), handshakes.clone());
         tokio::spawn(async move {
-            connection(stream, from, acceptor, service).await;
+            connection(stream, from, acceptor, &handshakes, service).await;
             drop(permit);
         });
     }
@@ -87,13 +90,22 @@ async fn connection<S: Service>(
     stream: TcpStream,
     from: SocketAddr,
     acceptor: Option<TlsAcceptor>,
+    handshakes: &Handshakes,
     service: Arc<S>,
 ) {
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else {
         return exchange(stream, from, service).await;
     };
-    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let Some(mut place) = handshakes.enter(Instant::now()) else {
+        return;
+    };
+    let accepted = tokio::select! {
+        accepted = timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,
+        () = place.lost() => return,
+    };
+    drop(place);
+    match accepted {
         Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(framed::ALPN) => {
             service.associate(stream).await;
         }
