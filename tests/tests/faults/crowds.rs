@@ -1,9 +1,6 @@
+use crate::TURN;
 use std::time::Duration;
 use tests::faults::{crash, restart, split};
-use tokio::sync::Mutex;
-
-/// Each of these wants the machine for itself.
-static TURN: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a25_r023_records_outlive_a_third_of_the_super_nodes_or_come_back() {

@@ -1,3 +1,4 @@
+use crate::TURN;
 use overlay::Reading;
 use std::path::Path;
 use tests::faults::seen;
@@ -49,6 +50,7 @@ async fn place(owner: &Ordinary, number: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_of_and_the_super_node_goes_on_and_starts() {
+    let _turn = TURN.lock().await;
     let mut farm = Farm::prepare(&vec![Default::default(); 3], &[]);
     let data = farm.nodes()[2].directory().to_owned();
     farm.within(2, small_disk(&data, false));
@@ -98,6 +100,7 @@ async fn a_full_disk_is_told_of_and_the_super_node_goes_on_and_starts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r023_a_damaged_file_is_told_of_and_its_records_come_back_from_the_replicas() {
+    let _turn = TURN.lock().await;
     let mut farm = Farm::start(3).await;
     let file = farm.nodes()[2].directory().join("records.redb");
     let crowd = Crowd::new(&farm, 20);

@@ -1,3 +1,4 @@
+use crate::TURN;
 use overlay::Reading;
 use tests::faults::replicas;
 use tests::{Crowd, Farm, PATIENCE, until};
@@ -9,6 +10,7 @@ const LENGTH: usize = 16 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r022_a_super_node_that_is_told_to_end_hands_on_what_it_alone_has() {
+    let _turn = TURN.lock().await;
     let mut farm = Farm::start(8).await;
     // The records have the same five keepers.
     let keepers = replicas(&farm, "name 0");
