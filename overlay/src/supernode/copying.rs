@@ -395,7 +395,7 @@ impl SuperNode {
     /// Leaving: whoever takes its place for a key gets the record, and other replicas what they lack, then all are told.
     pub(super) fn begin_leave(&mut self, now: Instant) {
         if !matches!(self.state, State::Joined) {
-            return self.left(now);
+            return self.left();
         }
         self.state = State::Leaving;
         // A replica may have become one a moment ago, and have nothing yet.

@@ -160,7 +160,7 @@ impl SuperNode {
     /// Says that it leaves.
     pub(super) fn announce_leaving(&mut self, now: Instant) {
         let Some(announcement) = &self.announcement else {
-            return self.left(now);
+            return self.left();
         };
         self.report(Gone {
             node: self.own,
@@ -176,7 +176,7 @@ impl SuperNode {
         if gone.node == self.own {
             self.spread(event, self.own, now);
             self.news_due(now);
-            return self.left(now);
+            return self.left();
         }
         // It may be back already.
         let Some(former) = self.ring.former_mut(gone.node) else {

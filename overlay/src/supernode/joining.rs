@@ -300,14 +300,14 @@ impl SuperNode {
         }
     }
 
-    pub(super) fn left(&mut self, now: Instant) {
+    pub(super) fn left(&mut self) {
         self.state = State::Left;
         self.keep_due();
         for link in self.associations.keys().copied().collect::<Vec<_>>() {
             let why = Denial::Leaving;
             let super_nodes = self.contacts();
             self.send_ordinary(link, &FromSuperNode::Refused { why, super_nodes });
-            self.end_association(link, now);
+            self.end_association(link);
         }
         for node in self.ready.keys().copied().collect::<Vec<_>>() {
             self.close_links(node);

@@ -307,6 +307,6 @@ impl SuperNode {
         }
         let wall = self.wall(now);
         self.store.revoke(&self.revocations, wall);
-        self.associations_revoked(&bytes, now);
+        self.associations_revoked(&bytes);
     }
 }

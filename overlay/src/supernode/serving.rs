@@ -1,23 +1,18 @@
 //! The associations of ordinary nodes: the super node's side of [`crate::association`].
 
 use alloc::collections::BTreeSet;
-use alloc::string::{String, ToString};
-use alloc::vec;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::{
-    Certificate, Challenge, Check, Instance, Nonce, Refusal, RevocationList, Role, Serial,
-    Signature,
-};
+use credential::{Instance, Nonce, RevocationList, Serial};
 use machine::Instant;
+
+mod handshake;
 
 use super::guarding::Guarded;
 use super::overload::Class;
-use super::{
-    Asker, Awaited, Offence, Offender, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer,
-    Waiting,
-};
+use super::{Asker, Offence, Offender, State, SuperNode, SuperNodeEvent, SuperNodeOutput, Timer};
 use crate::association::{Contact, Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome};
 use crate::budget::Budget;
 use crate::{Control, LinkId, RecordFault, Refused, SignedRecord, frame};
@@ -126,7 +121,7 @@ impl SuperNode {
             Ok(message) => message,
             Err(fault) => {
                 self.misbehaved_ordinary(link, Offence::Frame(fault));
-                return self.deny(link, Denial::Protocol, now);
+                return self.deny(link, Denial::Protocol);
             }
         };
         match (message, &association.state) {
@@ -139,7 +134,7 @@ impl SuperNode {
                 Phase::Opened,
             ) => {
                 association.revocations = revocations;
-                self.hello(link, nonce, host, now);
+                self.hello(link, nonce, host);
             }
             (
                 FromOrdinary::Proof {
@@ -186,7 +181,7 @@ impl SuperNode {
                 _,
             ) => {
                 self.misbehaved_ordinary(link, Offence::OutOfPlace);
-                self.deny(link, Denial::Protocol, now);
+                self.deny(link, Denial::Protocol);
             }
         }
     }
@@ -209,146 +204,6 @@ impl SuperNode {
             Ok(FromOrdinary::Hello { .. } | FromOrdinary::Proof { .. }) | Err(_) => return,
         };
         self.send_ordinary(link, &answer);
-    }
-
-    fn hello(&mut self, link: LinkId, ordinary: Nonce, host: String, now: Instant) {
-        let own: Nonce = self.rng.bytes();
-        let hosts = &self.config.hosts;
-        let known = hosts.iter().any(|known| known.eq_ignore_ascii_case(&host));
-        let challenge = Challenge {
-            overlay: self.overlay(),
-            ordinary: &ordinary,
-            super_node: &own,
-            node: self.own,
-            host: &host,
-        };
-        let (true, Some(message)) = (known, challenge.message(Role::SuperNode)) else {
-            self.misbehaved_ordinary(link, Offence::Host);
-            return self.deny(link, Denial::Host, now);
-        };
-        if let Some(association) = self.associations.get_mut(&link) {
-            association.state = Phase::Challenged {
-                ordinary,
-                own,
-                host,
-                sent: false,
-            };
-            self.sign(Awaited::Challenge(link), message);
-        }
-    }
-
-    pub(super) fn challenge_signed(&mut self, link: LinkId, signature: Signature) {
-        let certificate = self.config.certificate.der().to_vec();
-        let Some(association) = self.associations.get_mut(&link) else {
-            return;
-        };
-        if let Phase::Challenged { own, sent, .. } = &mut association.state {
-            *sent = true;
-            let nonce = *own;
-            self.send_ordinary(
-                link,
-                &FromSuperNode::Challenge {
-                    nonce,
-                    certificate,
-                    signature,
-                },
-            );
-        }
-    }
-
-    /// Checks who the user says he is, and has his proof verified.
-    fn proof(&mut self, link: LinkId, certificate: &[u8], signature: Signature, now: Instant) {
-        let Ok(certificate) = Certificate::read(certificate) else {
-            self.misbehaved_ordinary(link, Offence::Certificate);
-            return self.deny(link, Denial::Certificate, now);
-        };
-        let Some((uri, instance)) = certificate.user() else {
-            self.misbehaved_ordinary(link, Offence::Role);
-            return self.deny(link, Denial::Certificate, now);
-        };
-        let user = Device {
-            uri: uri.to_string(),
-            instance,
-            serial: certificate.serial(),
-            ends: certificate.not_after(),
-        };
-        let anchor = &self.config.anchor;
-        let chain = match anchor.admit(&certificate, self.wall(now), &self.revocations) {
-            Ok(chain) => chain,
-            Err(refusal) => {
-                self.misbehaved_ordinary(link, Offence::Certificate);
-                return self.deny(link, denial(refusal), now);
-            }
-        };
-        let overlay = self.overlay();
-        let Some(association) = self.associations.get_mut(&link) else {
-            return;
-        };
-        let Phase::Challenged {
-            ordinary,
-            own,
-            host,
-            ..
-        } = &association.state
-        else {
-            return;
-        };
-        let challenge = Challenge {
-            overlay,
-            ordinary,
-            super_node: own,
-            node: self.own,
-            host,
-        };
-        let Some(message) = challenge.message(Role::OrdinaryNode) else {
-            return;
-        };
-        association.state = Phase::Proving(user);
-        let proof = Check {
-            key: certificate.public_key(),
-            message,
-            signature,
-        };
-        self.check(Waiting::Proof(link), vec![proof, chain]);
-    }
-
-    pub(super) fn proof_checked(&mut self, link: LinkId, failed: Option<usize>, now: Instant) {
-        if failed.is_some() {
-            self.misbehaved_ordinary(link, Offence::Proof);
-            return self.deny(link, Denial::Signature, now);
-        }
-        let most = self.config.limits.user_associations;
-        let Some(association) = self.associations.get_mut(&link) else {
-            return;
-        };
-        let Phase::Proving(user) = &association.state else {
-            return;
-        };
-        let user = user.clone();
-        let usage = self.users.entry(user.uri.clone()).or_insert(User {
-            associations: 0,
-            budget: Budget::new(),
-            flooding: false,
-        });
-        if usage.associations >= most {
-            return self.deny(link, Denial::Busy, now);
-        }
-        usage.associations += 1;
-        association.state = Phase::Standing(user.clone());
-        let behind = association.revocations < self.revocations.number();
-        let welcome = FromSuperNode::Welcome {
-            time: self.wall(now),
-            super_nodes: self.proposals(),
-            stun: self.config.stun.clone(),
-            revocations: behind.then(|| self.revocations.to_bytes()),
-        };
-        self.send_ordinary(link, &welcome);
-        self.timers.set(now + SILENCE, Timer::Association(link));
-        self.event(SuperNodeEvent::Associated {
-            link,
-            uri: user.uri,
-            instance: user.instance,
-        });
     }
 
     /// The super nodes to try next time (draft §5.1): this one first, as long as it has more than half of what it takes in
@@ -424,7 +279,7 @@ impl SuperNode {
         self.misbehaved(who.map_or(Offender::Stranger(link), Offender::User), how);
     }
 
-    fn deny(&mut self, link: LinkId, why: Denial, _now: Instant) {
+    fn deny(&mut self, link: LinkId, why: Denial) {
         self.turn_away(link, why);
         self.forget_association(link);
     }
@@ -435,7 +290,7 @@ impl SuperNode {
         self.outbox.push(SuperNodeOutput::Close(link));
     }
 
-    pub(super) fn end_association(&mut self, link: LinkId, _now: Instant) {
+    pub(super) fn end_association(&mut self, link: LinkId) {
         self.outbox.push(SuperNodeOutput::Close(link));
         self.forget_association(link);
     }
@@ -469,14 +324,14 @@ impl SuperNode {
             return;
         };
         let Phase::Standing(user) = &association.state else {
-            return self.deny(link, Denial::Protocol, now);
+            return self.deny(link, Denial::Protocol);
         };
         if wall > user.ends {
-            return self.deny(link, Denial::Expired, now);
+            return self.deny(link, Denial::Expired);
         }
         let silent = now - association.heard;
         if silent >= SILENCE {
-            return self.end_association(link, now);
+            return self.end_association(link);
         }
         let left = Duration::from_millis(user.ends.saturating_sub(wall) + 1);
         let next = left.min(SILENCE - silent);
@@ -484,7 +339,7 @@ impl SuperNode {
     }
 
     /// Tells every ordinary node of a new revocation list, and ends the associations that it concerns.
-    pub(super) fn associations_revoked(&mut self, list: &[u8], now: Instant) {
+    pub(super) fn associations_revoked(&mut self, list: &[u8]) {
         let revocations: RevocationList = self.revocations.clone();
         for link in self.associations.keys().copied().collect::<Vec<_>>() {
             let Some(user) = self.user(link) else {
@@ -494,18 +349,8 @@ impl SuperNode {
             let list = list.to_vec();
             self.send_ordinary(link, &FromSuperNode::Revocations { list });
             if revoked {
-                self.deny(link, Denial::Revoked, now);
+                self.deny(link, Denial::Revoked);
             }
         }
-    }
-}
-
-fn denial(refusal: Refusal) -> Denial {
-    match refusal {
-        Refusal::Overlay | Refusal::Issuer => Denial::Overlay,
-        Refusal::Authority | Refusal::Role => Denial::Certificate,
-        Refusal::NotYetValid | Refusal::Expired => Denial::Expired,
-        Refusal::Revoked => Denial::Revoked,
-        Refusal::Signature => Denial::Signature,
     }
 }
