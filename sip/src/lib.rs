@@ -14,6 +14,7 @@ pub mod header;
 pub mod message;
 pub mod sdp;
 pub mod status;
+pub mod stream;
 
 mod agent;
 mod base64;
@@ -21,6 +22,7 @@ mod identity;
 mod siphash;
 mod text;
 mod transaction;
+mod transport;
 mod uri;
 
 pub use agent::{
@@ -30,4 +32,5 @@ pub use agent::{
 pub use message::Message;
 pub use sdp::Fingerprint;
 pub use text::{digits, joined};
+pub use transport::{Peer, Transport};
 pub use uri::{Uri, UriError, escape};

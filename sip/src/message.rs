@@ -53,6 +53,17 @@ pub struct Message {
     body: usize,
 }
 
+/// What told where a message of a plain SIP program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A WebSocket's frame, which it fills exactly.
+    Frame,
+    /// A datagram. What is behind the message is dropped, a missing Content-Length means all of it (RFC 3261, section 18.3).
+    Datagram,
+    /// Its Content-Length, in a [`Stream`](crate::stream::Stream).
+    Stream,
+}
+
 /// What a message's first line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Start {
@@ -174,6 +185,14 @@ impl Message {
         self.fields
             .iter()
             .map(|field| (self.slice(field.text), self.slice(field.value)))
+    }
+
+    /// The values of all fields with a name that [`Name`] doesn't have.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let others = self.fields.iter().filter(|field| field.name == Name::Other);
+        others
+            .filter(move |field| self.slice(field.text).eq_ignore_ascii_case(name))
+            .map(|field| self.slice(field.value))
     }
 
     /// All fields in order: name, whole line with its end.

@@ -38,6 +38,18 @@ impl<'a> Via<'a> {
         is_token(branch).then_some(branch)
     }
 
+    /// The value of a parameter, empty if it has none.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&'a str> {
+        self.parameters.find(name)
+    }
+
+    /// Host and port of the sent-by.
+    #[must_use]
+    pub fn host_and_port(&self) -> (&'a str, Option<u16>) {
+        host_and_port(self.sent_by, "-._").unwrap_or((self.sent_by, None))
+    }
+
     /// Writes an element.
     #[must_use]
     pub fn write(transport: &str, sent_by: &str, branch: &str) -> String {

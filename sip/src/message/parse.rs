@@ -2,8 +2,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{
-    Field, Flaw, MAXIMUM, MAXIMUM_FIELD, MAXIMUM_FIELDS, MAXIMUM_HEAD, Malformed, Message, Method,
-    Name, Span, Start,
+    Field, Flaw, Framing, MAXIMUM, MAXIMUM_FIELD, MAXIMUM_FIELDS, MAXIMUM_HEAD, Malformed, Message,
+    Method, Name, Span, Start,
 };
 use crate::header::{Address, Via, elements, is_token, is_uri, trim};
 
@@ -12,7 +12,21 @@ impl Message {
     ///
     /// # Errors
     /// Names the flaw and says whether the sender can be answered.
-    pub fn parse(mut buffer: Vec<u8>) -> Result<Self, Malformed> {
+    pub fn parse(buffer: Vec<u8>) -> Result<Self, Malformed> {
+        Self::parse_as(buffer, None)
+    }
+
+    /// Reads a message of a plain SIP program, where `framing` says what told its end. In contrast to
+    /// [`parse`](Self::parse), the topmost Via may be one of RFC 2543, without branch, and a request without From, To
+    /// or Call-ID can be answered.
+    ///
+    /// # Errors
+    /// Names the flaw and says whether the sender can be answered.
+    pub fn read(buffer: Vec<u8>, framing: Framing) -> Result<Self, Malformed> {
+        Self::parse_as(buffer, Some(framing))
+    }
+
+    fn parse_as(mut buffer: Vec<u8>, framing: Option<Framing>) -> Result<Self, Malformed> {
         let refuse = |flaw| Malformed {
             flaw,
             request: None,
@@ -48,16 +62,27 @@ impl Message {
                 return Err(refuse(Flaw::HeadTooLarge));
             }
         }
-        match flaw.or_else(|| message.check().err()) {
+        if framing == Some(Framing::Datagram) {
+            message.cut_excess();
+        }
+        match flaw.or_else(|| message.check(framing).err()) {
             None => Ok(message),
             Some(flaw) => Err(Malformed {
                 flaw,
-                request: message.is_answerable().then(|| Box::new(message)),
+                request: message.is_answerable(framing).then(|| Box::new(message)),
             }),
         }
     }
 
-    fn check(&self) -> Result<(), Flaw> {
+    /// Takes off what a datagram holds behind the message (RFC 3261, section 18.3).
+    fn cut_excess(&mut self) {
+        let declared = self.field(Name::ContentLength).and_then(decimal);
+        if let Some(declared) = declared.filter(|declared| *declared < self.body().len() as u64) {
+            self.buffer.truncate(self.body + declared as usize);
+        }
+    }
+
+    fn check(&self, framing: Option<Framing>) -> Result<(), Flaw> {
         if let Some(field) = self.fields.iter().find(|field| self.is_twice(field.name)) {
             return Err(Flaw::Duplicate(field.name));
         }
@@ -70,7 +95,12 @@ impl Message {
         }
         let branch = self.via().and_then(|via| via.branch()).unwrap_or("");
         let cookie = branch.as_bytes().get(..7).unwrap_or(b"");
-        if !(8..256).contains(&branch.len()) || !cookie.eq_ignore_ascii_case(b"z9hG4bK") {
+        let is_sound = if cookie.eq_ignore_ascii_case(b"z9hG4bK") {
+            (8..256).contains(&branch.len())
+        } else {
+            framing.is_some()
+        };
+        if !is_sound {
             return Err(Flaw::Branch);
         }
         let cseq = self.cseq().ok_or(Flaw::CSeq)?;
@@ -80,6 +110,7 @@ impl Message {
         let length = self.body().len() as u64;
         match self.field(Name::ContentLength).map(decimal) {
             Some(declared) if declared != Some(length) => Err(Flaw::ContentLength),
+            None if framing == Some(Framing::Stream) => Err(Flaw::Missing(Name::ContentLength)),
             _ => Ok(()),
         }
     }
@@ -91,9 +122,10 @@ impl Message {
     }
 
     /// Says whether a response could be written: the headers that it repeats are there, and once.
-    fn is_answerable(&self) -> bool {
+    fn is_answerable(&self, framing: Option<Framing>) -> bool {
         let sound = |name: &Name| self.first(*name).is_some() && !self.is_twice(*name);
-        let whole = self.via().is_some() && REPEATED.iter().all(sound);
+        let rest = framing.is_some() || REPEATED.iter().all(sound);
+        let whole = self.via().is_some() && rest;
         self.is_request() && self.method() != Method::Ack && whole
     }
 }
@@ -178,7 +210,7 @@ fn start_line(line: &[u8]) -> Result<(Start, Option<Flaw>), Flaw> {
         return status_line(first, rest, line.len()).map(|start| (start, None));
     }
     let (uri, version) = rest.rsplit_once(' ').ok_or(Flaw::StartLine)?;
-    if !is_token(first) || first.len() > 32 {
+    if !is_token(first) || first.len() > 64 {
         return Err(Flaw::StartLine);
     }
     let flaw = if !is_version(version) {

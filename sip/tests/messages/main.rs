@@ -3,4 +3,5 @@
 
 mod edge;
 mod properties;
+mod stream;
 mod torture;
