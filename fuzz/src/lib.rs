@@ -66,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     target("location", "p2psip/", 0, overlays::location),
     target("sip-message", "sip/", 0, sips::message),
     target("sip-stream", "sip/", 0, sips::stream),
+    target("sip-digest", "digest/", 0, sips::digest),
     target("sip-uri", "sip/", 0, sips::uri),
     target("sdp", "sip/", 0, sips::description),
     target("stun", "stun/", 0, sips::stun),

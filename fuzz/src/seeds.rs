@@ -18,6 +18,12 @@ const SIP: &[&str] = &[
      a=candidate:1 1 UDP 2130706431 192.0.2.1 4000 typ host\r\n",
 ];
 
+const DIGEST: &[&str] = &[
+    "Digest username=\"a\", realm=\"b\", nonce=\"AAAA\", uri=\"sip:b\", algorithm=SHA-256, qop=auth, nc=00000001, \
+     cnonce=\"c\", response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\"",
+    "Digest realm=\"b\", nonce=\"AAAA\", algorithm=MD5, qop=\"auth,auth-int\", opaque=\"x\\\"\", stale=true",
+];
+
 /// A Binding request with FINGERPRINT (RFC 8489 §5 and §14.7).
 const STUN: &[u8] = b"\0\x01\0\x08\x21\x12\xa4\x42abcdefghijkl\x80\x28\0\x04\0\0\0\0";
 
@@ -35,6 +41,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         .collect();
     match target.vectors {
         "sip/" => seeds.extend(SIP.iter().map(|text| text.as_bytes().to_vec())),
+        "digest/" => seeds.extend(DIGEST.iter().map(|text| text.as_bytes().to_vec())),
         "stun/" => seeds.push(STUN.to_vec()),
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! SIP, its streams, SDP and STUN.
 
+use machine::Instant;
+use sip::digest::{Door, Guard, Login};
 use sip::header::Address;
 use sip::message::Framing;
 use sip::sdp::Description;
@@ -45,6 +47,38 @@ pub(crate) fn stream(bytes: &[u8]) {
                 assert_eq!(read.as_bytes().len(), length);
             }
         }
+    }
+}
+
+/// Whatever stands in a header for passwords lets nobody in, and what is answered to a challenge can be sent.
+pub(crate) fn digest(bytes: &[u8]) {
+    let Ok(value) = core::str::from_utf8(bytes) else {
+        return;
+    };
+    let message = |line: &str, name: &str| {
+        let text = format!(
+            "{line}\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: c\r\n\
+             CSeq: 1 REGISTER\r\n{name}: {value}\r\nContent-Length: 0\r\n\r\n"
+        );
+        Message::parse(text.into_bytes()).ok()
+    };
+    let mut guard = Guard::new("b", [0; 16], true);
+    if let Some(request) = message("REGISTER sip:b SIP/2.0", "Authorization")
+        && let Ok(claim) = guard.claim(&request, Door::Server, Instant::EPOCH)
+    {
+        let verdict = guard.check(&claim, Some("word"), Instant::EPOCH);
+        assert_eq!(verdict, sip::digest::Verdict::Wrong);
+    }
+    let login = Login {
+        realm: "b".into(),
+        user: "a".into(),
+        password: "word".into(),
+        md5: true,
+    };
+    if let Some(response) = message("SIP/2.0 401 x", "WWW-Authenticate")
+        && let Some(line) = login.answer(&response, ["REGISTER", "sip:b"], "c", 1)
+    {
+        assert_eq!(line.matches("\r\n").count(), 1, "one header line");
     }
 }
 

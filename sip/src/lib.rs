@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod digest;
 pub mod edge;
 pub mod header;
 pub mod message;

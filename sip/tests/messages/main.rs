@@ -1,6 +1,7 @@
 //! Messages and the edge against samples, hostile bytes and properties.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod digest;
 mod edge;
 mod properties;
 mod stream;
