@@ -13,6 +13,8 @@ pub mod digest;
 pub mod edge;
 pub mod header;
 pub mod message;
+pub mod proxy;
+pub mod registrar;
 pub mod sdp;
 pub mod status;
 pub mod stream;

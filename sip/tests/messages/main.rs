@@ -4,5 +4,6 @@
 mod digest;
 mod edge;
 mod properties;
+mod registrar;
 mod stream;
 mod torture;

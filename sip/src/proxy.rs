@@ -1,0 +1,5 @@
+//! The proxy core.
+
+mod target;
+
+pub use target::Target;
