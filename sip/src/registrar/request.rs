@@ -145,7 +145,7 @@ impl Registrar {
         let place = place.map_or((0, 0), |at| (at as u16, (at + instance.len()) as u16));
         let binding = Binding {
             uri: contact.uri.len() as u16,
-            text: text.into(),
+            text,
             instance: place,
             preference,
             reg_id: if is_outbound { reg_id as u32 } else { 0 },
@@ -235,6 +235,8 @@ impl Registrar {
                     }
                 }
                 None if seconds > 0 => {
+                    // Most users have one contact, and there may be a million of them.
+                    user.bindings.reserve_exact(1);
                     user.bindings.push(binding);
                     changed = true;
                 }
