@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod overlays;
+mod relays;
 mod seeds;
 mod sips;
 
@@ -69,7 +70,9 @@ pub const TARGETS: &[Target] = &[
     target("sip-digest", "digest/", 0, sips::digest),
     target("sip-uri", "sip/", 0, sips::uri),
     target("sdp", "sip/", 0, sips::description),
-    target("stun", "stun/", 0, sips::stun),
+    target("stun", "stun/", 0, relays::stun),
+    target("turn", "stun/", 0, relays::relay),
+    target("turn-framing", "stun/", 0, relays::framing),
 ];
 
 /// The target of a name.

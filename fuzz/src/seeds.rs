@@ -24,8 +24,14 @@ const DIGEST: &[&str] = &[
     "Digest realm=\"b\", nonce=\"AAAA\", algorithm=MD5, qop=\"auth,auth-int\", opaque=\"x\\\"\", stale=true",
 ];
 
-/// A Binding request with FINGERPRINT (RFC 8489 §5 and §14.7).
-const STUN: &[u8] = b"\0\x01\0\x08\x21\x12\xa4\x42abcdefghijkl\x80\x28\0\x04\0\0\0\0";
+/// A Binding request with FINGERPRINT (RFC 8489 §5 and §14.7); an Allocate request, a Send indication and ChannelData
+/// (RFC 8656).
+const STUN: [&[u8]; 4] = [
+    b"\0\x01\0\x08\x21\x12\xa4\x42abcdefghijkl\x80\x28\0\x04\0\0\0\0",
+    b"\0\x03\0\x10\x21\x12\xa4\x42abcdefghijkl\0\x19\0\x04\x11\0\0\0\0\x06\0\x03ann\0",
+    b"\0\x16\0\x14\x21\x12\xa4\x42abcdefghijkl\0\x12\0\x08\0\x01\0\x01abcd\0\x13\0\x01x\0\0\0",
+    b"\x40\0\0\x05hello\0\0\0",
+];
 
 /// Good messages for a target: vectors of `docs/protocol.md`, and some that stand here.
 #[must_use]
@@ -42,7 +48,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
     match target.vectors {
         "sip/" => seeds.extend(SIP.iter().map(|text| text.as_bytes().to_vec())),
         "digest/" => seeds.extend(DIGEST.iter().map(|text| text.as_bytes().to_vec())),
-        "stun/" => seeds.push(STUN.to_vec()),
+        "stun/" => seeds.extend(STUN.map(<[u8]>::to_vec)),
         _ => {}
     }
     seeds

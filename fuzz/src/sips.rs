@@ -1,4 +1,4 @@
-//! SIP, its streams, SDP and STUN.
+//! SIP, its streams and SDP.
 
 use machine::Instant;
 use sip::digest::{Door, Guard, Login};
@@ -96,8 +96,4 @@ pub(crate) fn description(bytes: &[u8]) {
         let _ = Description::read(text);
         let _ = Description::read_fragment(text);
     }
-}
-
-pub(crate) fn stun(bytes: &[u8]) {
-    let _ = turn::Message::read(bytes);
 }

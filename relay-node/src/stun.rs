@@ -38,7 +38,10 @@ async fn answer(socket: UdpSocket, clock: Clock) {
         };
         let bytes = buffer[..length].to_vec();
         server.handle_input(Input::Datagram { from, bytes }, clock.now());
-        while let Some(Output::Send { to, bytes }) = server.poll_output() {
+        while let Some(output) = server.poll_output() {
+            let Output::Send { to, bytes } = output else {
+                continue;
+            };
             if let Err(error) = socket.send_to(&bytes, to).await {
                 tracing::debug!(%to, "STUN answer not sent: {error}");
             }

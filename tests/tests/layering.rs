@@ -73,7 +73,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "fuzz",
-        &["credential", "overlay", "sip", "turn", "p2psip"],
+        &["machine", "credential", "overlay", "sip", "turn", "p2psip"],
         "parsers are tried without any driver around them",
     ),
     (
@@ -112,7 +112,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("credential", &["serde"]),
     ("overlay", &["postcard", "serde", "sha1"]),
     ("sip", &[]),
-    ("turn", &[]),
+    ("turn", &["hashbrown", "hmac", "md-5", "sha1", "sha2"]),
     ("p2psip", &["quick-xml"]),
     ("sim", &["rand_chacha", "rand_core"]),
 ];

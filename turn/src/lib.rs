@@ -1,4 +1,4 @@
-//! The STUN server core of a super node (RFC 8489). Opens no socket and reads no clock.
+//! The STUN and TURN server core of a super node (RFC 8489, RFC 8656, RFC 6062). Opens no socket and reads no clock.
 //!
 //! A [`Server`] takes datagrams in and gives datagrams out; the driver owns the socket:
 //!
@@ -18,17 +18,45 @@
 //! assert_eq!(server.poll_output(), None);
 //! ```
 //!
-//! Relaying (RFC 8656) builds on the same [`Message`] reader, [`Builder`] and [`Server`].
+//! With [`Config::relay`] it relays, too. A driver asks [`Server::route`] where a client's data go, and has a peer's data
+//! wrapped by [`Server::wrap`], both in its own buffers; all else goes through [`Input`] and [`Output`].
 #![no_std]
 
 extern crate alloc;
 
+mod access;
+mod allocate;
+mod allocation;
+pub mod attribute;
+mod frame;
+mod hash;
+mod integrity;
 mod limit;
 mod message;
+mod nonce;
+mod permit;
+mod ports;
+mod reach;
+mod request;
+mod route;
 mod server;
+mod slab;
+mod stream;
+mod tcp;
+mod ticket;
+mod wheel;
 
+pub use frame::{Frame, Lost, frame};
+pub use integrity::{Algorithm, Integrity, Key, Sum, user_hash};
 pub use limit::{Limiter, Rate};
 pub use message::{
-    Attribute, Builder, Class, MAGIC_COOKIE, Malformed, Message, Method, TransactionId, attribute,
+    Attribute, Builder, Class, MAGIC_COOKIE, Malformed, Message, Method, TransactionId,
 };
-pub use server::{Config, Counters, Input, Output, Server};
+pub use ports::Ports;
+pub use reach::{NoRange, REFUSED, Range, Reach};
+pub use route::{HEADROOM, Hop, Route, TAILROOM};
+pub use server::{
+    Client, Config, ConnectionId, Counters, Input, Output, Quota, RelayAddress, RelayId, Relaying,
+    Server, StreamId,
+};
+pub use ticket::{IssuingKey, PERIOD, Secret, Ticket};

@@ -19,6 +19,15 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Default for Rate {
+    fn default() -> Self {
+        Self {
+            per_second: 50,
+            burst: 100,
+        }
+    }
+}
+
 /// Counts requests per source address (IPv4) or network (IPv6, /64).
 #[derive(Debug, Clone)]
 pub struct Limiter {

@@ -12,35 +12,16 @@
 //! needs no table. What follows MESSAGE-INTEGRITY or FINGERPRINT is never shown (RFC 8489 §14.5, §14.7).
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::attribute;
+use crate::integrity::{Integrity, Key, Sum};
 
 /// The fixed value that tells STUN from everything else on the port.
 pub const MAGIC_COOKIE: u32 = 0x2112_a442;
 
-const HEADER: usize = 20;
+pub(crate) const HEADER: usize = 20;
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
-
-/// Attribute types (RFC 8489 §18.3). Those below 0x8000 must be understood by the receiver.
-pub mod attribute {
-    /// The address of the client as the server sees it, unmasked (only in old clients' messages).
-    pub const MAPPED_ADDRESS: u16 = 0x0001;
-    /// The name of the credential.
-    pub const USERNAME: u16 = 0x0006;
-    /// HMAC-SHA1 over the message.
-    pub const MESSAGE_INTEGRITY: u16 = 0x0008;
-    /// Why a request failed.
-    pub const ERROR_CODE: u16 = 0x0009;
-    /// The attributes that made a request fail with 420.
-    pub const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
-    /// HMAC-SHA256 over the message.
-    pub const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
-    /// The address of the client as the server sees it, masked by the cookie and the transaction id.
-    pub const XOR_MAPPED_ADDRESS: u16 = 0x0020;
-    /// Names the program.
-    pub const SOFTWARE: u16 = 0x8022;
-    /// CRC-32 over the message.
-    pub const FINGERPRINT: u16 = 0x8028;
-}
 
 /// What a message is for, apart from its class (12 bits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +30,24 @@ pub struct Method(pub u16);
 impl Method {
     /// The Binding method: "which address do you see?".
     pub const BINDING: Self = Self(0x001);
+    /// "Give me a relayed address" (RFC 8656).
+    pub const ALLOCATE: Self = Self(0x003);
+    /// "Let me keep it", or, with a lifetime of zero, "take it back".
+    pub const REFRESH: Self = Self(0x004);
+    /// An indication: data for a peer.
+    pub const SEND: Self = Self(0x006);
+    /// An indication: data of a peer.
+    pub const DATA: Self = Self(0x007);
+    /// "Let these peers' data in".
+    pub const CREATE_PERMISSION: Self = Self(0x008);
+    /// "Let this number stand for that peer".
+    pub const CHANNEL_BIND: Self = Self(0x009);
+    /// "Open a TCP connection to this peer" (RFC 6062).
+    pub const CONNECT: Self = Self(0x00a);
+    /// "What follows on this connection is that peer's".
+    pub const CONNECTION_BIND: Self = Self(0x00b);
+    /// An indication: a peer has opened a TCP connection.
+    pub const CONNECTION_ATTEMPT: Self = Self(0x00c);
 }
 
 /// Whether a message asks, tells, or answers.
@@ -132,6 +131,10 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The class.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -189,6 +192,56 @@ impl<'a> Message<'a> {
                 return Some(found);
             }
         })
+    }
+
+    /// The address in an attribute of the form of XOR-MAPPED-ADDRESS; nothing, if it has not that form.
+    #[must_use]
+    pub fn unmask(&self, value: &[u8]) -> Option<SocketAddr> {
+        let [_, family, p0, p1, ref octets @ ..] = *value else {
+            return None;
+        };
+        let port = u16::from_be_bytes([p0, p1]) ^ (MAGIC_COOKIE >> 16) as u16;
+        let mut ip = [0; 16];
+        let place = ip.get_mut(..octets.len())?;
+        place.copy_from_slice(octets);
+        let mask = &self.bytes[4..HEADER];
+        ip.iter_mut()
+            .zip(mask)
+            .for_each(|(octet, mask)| *octet ^= mask);
+        let ip = match (family, octets.len()) {
+            (1, 4) => IpAddr::V4(Ipv4Addr::new(ip[0], ip[1], ip[2], ip[3])),
+            (2, 16) => IpAddr::V6(Ipv6Addr::from(ip)),
+            (_, _) => return None,
+        };
+        Some(SocketAddr::new(ip, port))
+    }
+
+    /// The kind of sum that proves the message, the stronger if there are two.
+    #[must_use]
+    pub fn integrity(&self) -> Option<Integrity> {
+        let has = |kind| self.attribute(kind).is_some();
+        if has(attribute::MESSAGE_INTEGRITY_SHA256) {
+            Some(Integrity::Sha256)
+        } else {
+            has(attribute::MESSAGE_INTEGRITY).then_some(Integrity::Sha1)
+        }
+    }
+
+    /// Whether the message carries a sum of this kind, made with this key.
+    #[must_use]
+    pub fn is_proved(&self, integrity: Integrity, key: &Key) -> bool {
+        let mut at = HEADER;
+        while let Some((found, next)) = attribute_at(self.bytes, at) {
+            if found.kind == integrity.attribute() {
+                // RFC 8489 §14.5: the length field "MUST then be set to point to the length of the message up to, and
+                // including, the MESSAGE-INTEGRITY attribute itself but excluding any attributes after it".
+                let length = ((next - HEADER) as u16).to_be_bytes();
+                let sum = key.sum(integrity, &[&self.bytes[..2], &length, &self.bytes[4..at]]);
+                return sum.matches(found.value);
+            }
+            at = next;
+        }
+        false
     }
 
     /// The value of the first attribute of a type.
@@ -271,6 +324,14 @@ impl Builder {
         value.extend([0, 0, (code / 100) as u8, (code % 100) as u8]);
         value.extend(reason.as_bytes());
         self.attribute(attribute::ERROR_CODE, &value)
+    }
+
+    /// Appends MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256.
+    #[must_use]
+    pub fn integrity(mut self, integrity: Integrity, key: &Key) -> Self {
+        self.set_length(4 + integrity.length());
+        let sum: Sum = key.sum(integrity, &[&self.bytes]);
+        self.attribute(integrity.attribute(), sum.as_bytes())
     }
 
     /// Appends FINGERPRINT and gives the message.
