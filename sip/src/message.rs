@@ -201,6 +201,19 @@ impl Message {
         fields.map(|field| (field.name, self.slice(field.line)))
     }
 
+    /// All fields in order: name, name as written, value, whole line with its end.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Name, &str, &str, &str)> {
+        self.fields.iter().map(|field| {
+            let slice = |span| self.slice(span);
+            (
+                field.name,
+                slice(field.text),
+                slice(field.value),
+                slice(field.line),
+            )
+        })
+    }
+
     /// The elements of a header that is a comma-separated list, over all its lines.
     #[must_use]
     pub fn list(&self, name: Name) -> List<'_> {

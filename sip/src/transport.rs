@@ -80,6 +80,24 @@ impl Transport {
             Self::Wss | Self::Inside => 443,
         }
     }
+
+    /// A byte for tokens of our own.
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The transport of a [`code`](Self::code).
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        let all = [
+            Self::Udp,
+            Self::Tcp,
+            Self::Tls,
+            Self::Ws,
+            Self::Wss,
+            Self::Inside,
+        ];
+        all.get(usize::from(code)).copied()
+    }
 }
 
 /// The other side of a transport: where a message came from, or where it is to go.
