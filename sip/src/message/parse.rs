@@ -124,8 +124,10 @@ impl Message {
     /// Says whether a response could be written: the headers that it repeats are there, and once.
     fn is_answerable(&self, framing: Option<Framing>) -> bool {
         let sound = |name: &Name| self.first(*name).is_some() && !self.is_twice(*name);
-        let rest = framing.is_some() || REPEATED.iter().all(sound);
-        let whole = self.via().is_some() && rest;
+        let whole = match framing {
+            Some(_) => self.first(Name::Via).is_some(),
+            None => self.via().is_some() && REPEATED.iter().all(sound),
+        };
         self.is_request() && self.method() != Method::Ack && whole
     }
 }

@@ -6,3 +6,4 @@ mod forks;
 mod hostile;
 mod routes;
 mod scene;
+mod torture;
