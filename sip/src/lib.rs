@@ -15,6 +15,7 @@ pub mod header;
 pub mod message;
 pub mod proxy;
 pub mod registrar;
+pub mod resolve;
 pub mod sdp;
 pub mod status;
 pub mod stream;

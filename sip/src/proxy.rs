@@ -44,7 +44,7 @@ mod write;
 pub use target::Target;
 
 use context::Context;
-use place::Place;
+pub(crate) use place::{Place, numeric};
 use write::{Reply, Stamp};
 
 /// One way into the proxy, as others are told of it.

@@ -6,19 +6,19 @@ use crate::{Peer, Transport};
 
 /// A SIP URI as far as a proxy looks into it, without copying anything.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) secure: bool,
+pub(crate) struct Place<'a> {
+    pub(crate) secure: bool,
     /// The user part as written, with the password.
     pub(super) user: &'a str,
-    pub(super) host: &'a str,
-    pub(super) port: Option<u16>,
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
     parameters: &'a str,
     pub(super) headers: &'a str,
 }
 
 impl<'a> Place<'a> {
     /// Reads a URI. `None` if it is no SIP URI or has no sound host.
-    pub(super) fn read(uri: &'a str) -> Option<Self> {
+    pub(crate) fn read(uri: &'a str) -> Option<Self> {
         let (scheme, rest) = uri.split_once(':')?;
         let secure = scheme.eq_ignore_ascii_case("sips");
         if !secure && !scheme.eq_ignore_ascii_case("sip") {
@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
     }
 
     /// The value of a URI parameter, empty if it has none.
-    pub(super) fn parameter(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'a str> {
         let mut all = self.parameters.split(';');
         all.find_map(|one| {
             let (found, value) = one.split_once('=').unwrap_or((one, ""));
@@ -71,7 +71,7 @@ impl<'a> Place<'a> {
 
 /// Reads a host that is a number. Three colons in a row, which the grammar of RFC 3261 makes of two, are taken as two (RFC 5118,
 /// section 4.10).
-pub(super) fn numeric(host: &str) -> Option<IpAddr> {
+pub(crate) fn numeric(host: &str) -> Option<IpAddr> {
     let Some(six) = host.strip_prefix('[') else {
         return host.parse().ok();
     };

@@ -5,5 +5,6 @@ mod digest;
 mod edge;
 mod properties;
 mod registrar;
+mod resolve;
 mod stream;
 mod torture;
