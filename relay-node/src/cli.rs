@@ -109,6 +109,15 @@ pub struct Dev {
     /// Directory of page files to serve in place of the built-in page.
     #[arg(long)]
     pub page: Option<PathBuf>,
+    /// Address of the first node's STUN and TURN server, on loopback, for programs outside; port 0 chooses a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub turn: Option<SocketAddr>,
+    /// A user of that server who is no user of the overlay. May be repeated.
+    #[arg(long, value_name = "NAME:PASSWORD", requires = "turn")]
+    pub turn_user: Vec<String>,
+    /// Lets relays reach programs on this machine.
+    #[arg(long)]
+    pub allow_loopback_peers: bool,
 }
 
 impl File {

@@ -26,6 +26,7 @@ mod load;
 mod ordinary;
 mod promotion;
 mod proxy;
+mod relay;
 mod secret;
 mod seed;
 mod url;
@@ -35,6 +36,7 @@ pub use load::{EXAMPLE, load, load_all, parse};
 pub use ordinary::{OrdinaryNode, Transport};
 pub use promotion::Promotion;
 pub use proxy::{NoProxy, Proxy};
+pub use relay::Relay;
 pub use secret::Secret;
 pub use seed::{NoSeed, SeedAddress};
 pub use url::{Origin, OriginError};
@@ -101,6 +103,8 @@ pub struct SuperNode {
     pub stun: Option<SocketAddr>,
     /// `host:port` by which users reach `stun`; host of `url` and port of `stun`, if not given.
     pub stun_public: Option<String>,
+    /// Whether and how the node relays for users who can't reach each other.
+    pub relay: Option<Relay>,
     /// Origins, besides those of the overlay's super nodes, whose pages may connect.
     #[serde(default)]
     pub origins: Vec<Origin>,
@@ -209,6 +213,27 @@ impl SuperNode {
             .unwrap_or_else(|| format!("{}:{}", self.url.host(), self.stun().port()))
     }
 
+    /// By which addresses users reach the relay, the quickest way first; none without one.
+    #[must_use]
+    pub fn relay_urls(&self) -> Vec<String> {
+        let Some(relay) = &self.relay else {
+            return Vec::new();
+        };
+        let public = self.stun_public();
+        let mut urls = vec![
+            format!("turn:{public}"),
+            format!("turn:{public}?transport=tcp"),
+        ];
+        if let Some(tls) = relay.tls {
+            urls.push(format!(
+                "turns:{}:{}?transport=tcp",
+                self.url.host(),
+                tls.port()
+            ));
+        }
+        urls
+    }
+
     /// All origins by which this node is reached, the chief one first.
     pub fn urls(&self) -> impl Iterator<Item = &Origin> {
         std::iter::once(&self.url).chain(&self.other_urls)
@@ -262,6 +287,9 @@ impl Config {
             }
             if node.table < 100 {
                 return Err(ConfigError::Table(node.table));
+            }
+            if let Some(relay) = &node.relay {
+                relay.check(node)?;
             }
             if node.token.is_some() && node.token_file.is_some() {
                 return Err(ConfigError::TwoTokens);

@@ -35,6 +35,10 @@ const ENDING: Duration = Duration::from_secs(3);
 pub enum DevError {
     /// It would be reachable, in clear text, by other machines.
     NotLoopback(SocketAddr),
+    /// A relay for tests would be reachable by other machines.
+    PublicTurn(SocketAddr),
+    /// What is no user of the relay.
+    TurnUser(String),
     /// A port can't be had.
     Port(SocketAddr, std::io::Error),
     /// Not enough ports above the first.
@@ -59,6 +63,12 @@ impl fmt::Display for DevError {
                 "{address} can be reached from other machines, and dev speaks clear text: use 127.0.0.1, or `relay-node \
                  run` with TLS"
             ),
+            Self::PublicTurn(address) => write!(
+                f,
+                "{address} can be reached from other machines, and --turn-user and --allow-loopback-peers would open this one \
+                 to them: use --turn 127.0.0.1:3478, or `relay-node run` with [super_node.relay]"
+            ),
+            Self::TurnUser(_) => f.write_str("--turn-user is written NAME:PASSWORD"),
             Self::Port(address, error) if error.kind() == std::io::ErrorKind::AddrInUse => write!(
                 f,
                 "port {} is in use by another program: stop it or choose another first port with --http",
@@ -196,13 +206,24 @@ async fn start(plan: &Plan) -> Result<Network, DevError> {
             "config": plan.node_configs[index],
         }));
     }
-    let description = json!({
+    let mut description = json!({
         "domain": plan.domain,
         "overlay": about["overlay"],
         "login": { "url": plan.login.as_str(), "pid": login_pid, "config": plan.login_config },
         "bootstrap": { "url": plan.login.as_str() },
         "super_nodes": super_nodes,
     });
+    if let Some((tls, certificate)) = &plan.outside.tls {
+        let turn = plan.stun[0];
+        description["turn"] = json!({
+            "address": turn.to_string(),
+            "urls": [format!("turn:{turn}"), format!("turn:{turn}?transport=tcp"), format!("turns:{tls}?transport=tcp")],
+            "tls": tls.to_string(),
+            "certificate": certificate,
+            "realm": plan.domain,
+            "users": plan.outside.users.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        });
+    }
     Ok(Network {
         children,
         description,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `node.key` | the node's key, PKCS#8 in DER | 0600 |
 //! | `root.der` | the overlay's root, pinned at the first enrolment | 0644 |
+//! | `relay.secret` | what the relay's credentials are made with | 0600 |
 //! | `enrolment.json` | certificate, member statement and domain, as the login server gave them | 0644 |
 
 use std::fmt;
@@ -113,6 +114,21 @@ impl Vault {
         let key = Key::generate();
         self.write(name, key.pkcs8(), 0o600)?;
         Ok(key)
+    }
+
+    /// Reads the secret of the relay's credentials, and makes one the first time: what was given out shall be good after
+    /// a restart.
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub fn relay_secret(&self) -> Result<[u8; 32], IdentityError> {
+        let name = "relay.secret";
+        if let Some(bytes) = self.read(name)? {
+            return bytes.try_into().map_err(|_| IdentityError::Broken(name));
+        }
+        let secret: [u8; 32] = crypto::entropy();
+        self.write(name, &secret, 0o600)?;
+        Ok(secret)
     }
 
     /// Reads the identity, if the node has been enrolled.

@@ -33,6 +33,8 @@ use crate::stun;
 use crate::thread::Thread;
 use crate::tls::{self, TlsError};
 
+mod relay;
+
 /// Messages of other super nodes that may wait.
 const LINK_EVENTS: usize = 4_096;
 /// Answers of the crypto threads that may wait.
@@ -51,6 +53,8 @@ pub enum NodeError {
     Enrol(EnrolError),
     /// The links can't be opened.
     Links(LinkError),
+    /// The STUN and TURN server does not start.
+    Relay(std::io::Error),
     /// The system gives no thread.
     Threads(std::io::Error),
 }
@@ -65,6 +69,7 @@ impl fmt::Display for NodeError {
             Self::Identity(error) => error.fmt(f),
             Self::Enrol(error) => error.fmt(f),
             Self::Links(error) => write!(f, "links to other super nodes: {error}"),
+            Self::Relay(error) => write!(f, "the STUN and TURN server: {error}"),
             Self::Threads(error) => write!(f, "no threads for cryptography: {error}"),
         }
     }
@@ -90,6 +95,8 @@ pub struct RunningNode {
     /// End with the node, as its sockets do.
     tasks: JoinSet<()>,
     _offer: Option<Offer>,
+    /// The STUN and TURN server.
+    _relay: stun::Running,
 }
 
 impl RunningNode {
@@ -102,6 +109,7 @@ impl RunningNode {
             "ws": self.config.url.websocket(),
             "quic": self.config.quic_public(),
             "stun": self.config.stun_public(),
+            "turn": self.config.relay_urls(),
         })
     }
 
@@ -194,27 +202,24 @@ pub async fn start_with<M: SuperNodeMachine>(
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| NodeError::Listen("the page", config.listen, error))?;
-    let stun = config.stun();
     let mut tasks = JoinSet::new();
-    let answering =
-        UdpSocket::bind(stun).map_err(|error| NodeError::Listen("STUN", stun, error))?;
+    let stun = config.stun();
+    let answering = relay::listen(&config, tls.clone())?;
     let quic = config.quic();
     let socket = UdpSocket::bind(quic).map_err(|error| NodeError::Listen("QUIC", quic, error))?;
     let bound = |local: std::io::Result<SocketAddr>, wanted| local.unwrap_or(wanted);
     config.settle(
         bound(listener.local_addr(), config.listen),
         bound(socket.local_addr(), quic),
-        bound(answering.local_addr(), stun),
+        bound(answering.udp.local_addr(), stun),
     );
-    let serving =
-        stun::serve(answering, clock).map_err(|error| NodeError::Listen("STUN", stun, error))?;
-    tasks.spawn(serving);
     let client = tls::client(config.trust.as_deref()).map_err(NodeError::Tls)?;
     let client = Client::new(client);
     let vault = Vault::open(&config.data).map_err(NodeError::Identity)?;
     let identity = enrol::enrol(&config, &vault, &client, &clock)
         .await
         .map_err(NodeError::Enrol)?;
+    let relaying = relay::start(&config, &vault, &identity, answering, clock)?;
     let overlay = identity.anchor.overlay();
     tracing::info!(node = %identity.node, %overlay, domain = identity.domain, "super node");
 
@@ -292,6 +297,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         key: identity.key.clone(),
         tasks,
         _offer: offer(&config, &identity),
+        _relay: relaying,
         config,
         arrivals,
         driver,

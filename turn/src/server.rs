@@ -198,6 +198,14 @@ pub struct RelayId {
     pub(crate) v6: bool,
 }
 
+impl RelayId {
+    /// A small number that no other live relayed address of the server has.
+    #[must_use]
+    pub fn index(self) -> usize {
+        (self.allocation.place as usize) << 1 | usize::from(self.v6)
+    }
+}
+
 /// A peer's TCP connection (RFC 6062).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u32);

@@ -17,7 +17,7 @@ use alloc::string::{String, ToString};
 use crate::integrity::hmac_sha256;
 
 /// Seconds that an issuing key is good for.
-pub const PERIOD: u64 = 86_400;
+pub const PERIOD: u64 = 7 * 86_400;
 /// Seconds after its end that a ticket still keeps what was allocated with it: a call may be long.
 const GRACE: u64 = 43_200;
 
@@ -62,10 +62,11 @@ impl Secret {
         Self(bytes)
     }
 
-    /// What an issuer needs now, `at` seconds after 1970: its tickets live for half a period at least.
+    /// What an issuer needs now, `at` seconds after 1970: its tickets live for a period at least, as long as the certificate
+    /// of whoever gets one.
     #[must_use]
     pub fn issuing_key(&self, issuer: [u8; 20], at: u64) -> IssuingKey {
-        let expires = ((at + PERIOD / 2) / PERIOD + 1) * PERIOD;
+        let expires = (at / PERIOD + 2) * PERIOD;
         IssuingKey {
             issuer,
             expires,
@@ -182,7 +183,7 @@ mod tests {
         for (claim, ticket) in claims.iter().zip(&tickets) {
             assert!(ticket.username.len() <= 508 && !ticket.username.contains("alice"));
             assert_eq!(claim.password, ticket.password);
-            assert!(claim.is_good(NOW) && claim.is_good(NOW + PERIOD / 2 - 1));
+            assert!(claim.is_good(NOW) && claim.is_good(NOW + PERIOD - 1));
             assert!(!claim.is_good(claim.expires));
         }
         // One person has one quota, whoever gave the ticket; another person has another.

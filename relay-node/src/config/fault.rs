@@ -39,6 +39,8 @@ pub enum ConfigError {
     NoSource,
     /// A bootstrap server of its own needs an address and the overlay's root.
     BootstrapAlone,
+    /// A value of `[super_node.relay]`, in words.
+    Relay(String),
     /// A value of `[login]`.
     Login(login_server::ConfigFault),
 }
@@ -112,6 +114,7 @@ impl fmt::Display for ConfigError {
             Self::BootstrapAlone => f.write_str(
                 "[bootstrap] without [login] needs its own `listen` address and the overlay's `root` certificate file",
             ),
+            Self::Relay(words) => write!(f, "[super_node.relay]: {words}"),
             Self::Login(fault) => write!(f, "[login]: {fault}"),
         }
     }

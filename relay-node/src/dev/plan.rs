@@ -22,6 +22,7 @@ pub(super) struct Plan {
     pub(super) pages: Vec<Origin>,
     pub(super) quic: Vec<SocketAddr>,
     pub(super) stun: Vec<SocketAddr>,
+    pub(super) outside: Outside,
     pub(super) login: Origin,
     pub(super) login_config: PathBuf,
     pub(super) node_configs: Vec<PathBuf>,
@@ -35,13 +36,19 @@ impl Plan {
         if !arguments.http.ip().is_loopback() {
             return Err(DevError::NotLoopback(arguments.http));
         }
+        if let Some(turn) = arguments.turn
+            && !turn.ip().is_loopback()
+        {
+            return Err(DevError::PublicTurn(turn));
+        }
         let count = usize::from(arguments.super_nodes);
-        let ports = Ports::choose(arguments.http, count)?;
+        let ports = Ports::choose(arguments.http, count, arguments.turn)?;
         let data = match &arguments.data {
             Some(data) => absolute(data)?,
             None => own_directory(),
         };
         std::fs::create_dir_all(&data).map_err(|error| DevError::File(data.clone(), error))?;
+        let outside = Outside::new(arguments, ports.tls, &data)?;
         let origin = |address: &SocketAddr| {
             let origin = format!("http://{address}").parse();
             origin.map_err(|error| DevError::System(format!("{error}")))
@@ -56,6 +63,7 @@ impl Plan {
             login: origin(&ports.http[count])?,
             quic: ports.quic,
             stun: ports.stun,
+            outside,
             login_config: data.join("login.toml"),
             node_configs: (1..=count)
                 .map(|number| data.join(format!("node{number}.toml")))
@@ -92,7 +100,7 @@ impl Plan {
                 .unwrap_or_default();
             let text = format!(
                 "[super_node]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\norigins = {:?}\nother_urls = {:?}\nlogin = \"{}\"\ntoken = {token:?}\n\
-                 quic = \"{}\"\nstun = \"{}\"\n{page}",
+                 quic = \"{}\"\nstun = \"{}\"\n{page}{}",
                 self.data.join(format!("node{}", index + 1)),
                 self.pages[index].authority(),
                 self.pages[index],
@@ -101,6 +109,7 @@ impl Plan {
                 self.login,
                 self.quic[index],
                 self.stun[index],
+                self.outside.section(index),
             );
             write(path, &text)?;
         }
@@ -129,13 +138,16 @@ struct Ports {
     http: Vec<SocketAddr>,
     quic: Vec<SocketAddr>,
     stun: Vec<SocketAddr>,
+    /// TURN over TLS at the first node.
+    tls: Option<SocketAddr>,
 }
 
 impl Ports {
     /// Makes sure that every port is free, by having them all for a moment.
     ///
-    /// From a first port on: pages and login server over TCP, QUIC at the same numbers over UDP, and STUN behind them.
-    fn choose(first: SocketAddr, count: usize) -> Result<Self, DevError> {
+    /// From a first port on: pages and login server over TCP, QUIC at the same numbers over UDP, and STUN and TURN behind
+    /// them, over both.
+    fn choose(first: SocketAddr, count: usize, turn: Option<SocketAddr>) -> Result<Self, DevError> {
         let mut held = Held::default();
         let nth = |index: usize| match first.port() {
             0 => Ok(first),
@@ -147,7 +159,11 @@ impl Ports {
             http: Vec::new(),
             quic: Vec::new(),
             stun: Vec::new(),
+            tls: None,
         };
+        if let Some(turn) = turn {
+            ports.tls = Some(held.tcp(SocketAddr::new(turn.ip(), 0))?);
+        }
         for index in 0..=count {
             ports.http.push(held.tcp(nth(index)?)?);
         }
@@ -155,10 +171,80 @@ impl Ports {
             ports.quic.push(held.udp(nth(index)?)?);
         }
         for index in 0..count {
-            ports.stun.push(held.udp(nth(count + 1 + index)?)?);
+            let address = match turn {
+                Some(turn) if index == 0 => turn,
+                _ => nth(count + 1 + index)?,
+            };
+            ports.stun.push(held.both(address)?);
         }
         Ok(ports)
     }
+}
+
+/// What programs outside may use of the first node's relay.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outside {
+    pub(super) users: Vec<(String, String)>,
+    pub(super) loopback_peers: bool,
+    /// Where it speaks TLS, with the certificate that it made.
+    pub(super) tls: Option<(SocketAddr, PathBuf)>,
+}
+
+impl Outside {
+    fn new(arguments: &Dev, tls: Option<SocketAddr>, data: &Path) -> Result<Self, DevError> {
+        let mut users = Vec::new();
+        for user in &arguments.turn_user {
+            let (name, password) = user
+                .split_once(':')
+                .filter(|(name, password)| !name.is_empty() && !password.is_empty())
+                .ok_or_else(|| DevError::TurnUser(user.clone()))?;
+            users.push((name.to_owned(), password.to_owned()));
+        }
+        let tls = match tls {
+            Some(address) => Some((address, certify(address, data)?)),
+            None => None,
+        };
+        Ok(Self {
+            users,
+            loopback_peers: arguments.allow_loopback_peers,
+            tls,
+        })
+    }
+
+    /// The section of the node with this index.
+    fn section(&self, index: usize) -> String {
+        let mut text = format!(
+            "[super_node.relay]\nloopback_peers = {}\nrate = 1000000\n",
+            self.loopback_peers
+        );
+        if index == 0 {
+            if let Some((address, certificate)) = &self.tls {
+                let key = certificate.with_extension("key");
+                text +=
+                    &format!("tls = \"{address}\"\ncertificate = {certificate:?}\nkey = {key:?}\n");
+                text += "allocations_per_user = 10000\nbandwidth_per_user = 0\n";
+            }
+            if !self.users.is_empty() {
+                text += "[super_node.relay.users]\n";
+            }
+            for (name, password) in &self.users {
+                text += &format!("{name:?} = {password:?}\n");
+            }
+        }
+        text
+    }
+}
+
+/// Makes a certificate that signs itself.
+fn certify(address: SocketAddr, data: &Path) -> Result<PathBuf, DevError> {
+    let system = |error: rcgen::Error| DevError::System(error.to_string());
+    let pair = rcgen::KeyPair::generate().map_err(system)?;
+    let names = vec!["localhost".to_owned(), address.ip().to_string()];
+    let params = rcgen::CertificateParams::new(names).map_err(system)?;
+    let path = data.join("turn.pem");
+    write(&path, &params.self_signed(&pair).map_err(system)?.pem())?;
+    write(&path.with_extension("key"), &pair.serialize_pem())?;
+    Ok(path)
 }
 
 #[derive(Default)]
@@ -174,6 +260,18 @@ impl Held {
         let bound = socket.local_addr().map_err(port)?;
         self.tcp.push(socket);
         Ok(bound)
+    }
+
+    /// A port that is free for both.
+    fn both(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
+        for _ in 0..TRIES {
+            let bound = self.udp(address)?;
+            match self.tcp(bound) {
+                Err(DevError::Port(..)) if address.port() == 0 => {}
+                result => return result,
+            }
+        }
+        Err(DevError::Ports(address))
     }
 
     fn udp(&mut self, address: SocketAddr) -> Result<SocketAddr, DevError> {
@@ -229,7 +327,40 @@ mod tests {
             domain: "example.org".to_owned(),
             data: None,
             page: None,
+            turn: None,
+            turn_user: Vec::new(),
+            allow_loopback_peers: false,
         }
+    }
+
+    #[test]
+    fn r113_a_relay_for_programs_outside_is_for_loopback_alone() {
+        let with = |turn: &str, user: &str| {
+            let mut arguments = arguments("127.0.0.1:0");
+            arguments.turn = Some(turn.parse().unwrap());
+            arguments.turn_user = vec![user.to_owned()];
+            arguments.allow_loopback_peers = true;
+            Plan::new(&arguments)
+        };
+        for address in ["0.0.0.0:0", "192.0.2.1:3478", "[::]:3478"] {
+            let refused = with(address, "ann:secret").err().unwrap().to_string();
+            assert!(refused.contains("127.0.0.1"), "{refused}");
+        }
+        for user in ["ann", ":secret", "ann:"] {
+            let refused = with("127.0.0.1:0", user).err().unwrap().to_string();
+            assert!(refused.contains("NAME:PASSWORD"), "{refused}");
+        }
+        let plan = with("127.0.0.1:0", "ann:se:cret").unwrap();
+        plan.write_nodes("a token").unwrap();
+        let relays = plan.node_configs.iter().map(|path| {
+            let config = crate::config::load(path, [], &[]).unwrap();
+            config.super_node.unwrap().relay.unwrap()
+        });
+        let relays: Vec<_> = relays.collect();
+        assert_eq!(relays[0].users["ann"], "se:cret");
+        assert!(relays[0].tls.is_some() && relays[1].tls.is_none());
+        assert!(relays[1].users.is_empty() && relays[1].loopback_peers);
+        plan.clean();
     }
 
     #[test]
@@ -251,7 +382,7 @@ mod tests {
 
     #[test]
     fn chosen_ports_are_none_that_others_get_by_chance() {
-        let ports = Ports::choose("127.0.0.1:0".parse().unwrap(), 9).unwrap();
+        let ports = Ports::choose("127.0.0.1:0".parse().unwrap(), 9, None).unwrap();
         let all = [ports.http, ports.quic, ports.stun].concat();
         assert_eq!(all.len(), 28);
         assert!(all.iter().all(|address| PORTS.contains(&address.port())));
