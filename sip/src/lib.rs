@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod registrar;
 pub mod resolve;
 pub mod sdp;
+pub mod server;
 pub mod status;
 pub mod stream;
 

@@ -258,6 +258,12 @@ impl Proxy {
             .as_deref()
     }
 
+    /// Says whether a URI is in an own domain, or at one of this proxy's addresses.
+    #[must_use]
+    pub fn serves(&self, uri: &str) -> bool {
+        place(uri).is_some_and(|place| self.is_own(&place))
+    }
+
     /// Answers a request that has no transaction here: a REGISTER. `headers` are whole lines, `problem` says what is wrong, if
     /// anything is.
     pub fn reply(

@@ -38,12 +38,14 @@ impl Binding {
     }
 
     pub(super) fn target(&self) -> Target {
+        // Who keeps no flow may be reached by a new connection when the one it registered on is gone.
+        let anew = self.reg_id == 0 && self.flow.is_some_and(|flow| flow.connection != 0);
         Target {
             uri: self.uri().into(),
             route: self.path.as_deref().map_or(String::new(), String::from),
             flow: self.flow,
             preference: self.preference,
-            otherwise: None,
+            otherwise: anew.then(|| Box::new(Target::new(self.uri()))),
         }
     }
 

@@ -6,4 +6,5 @@ mod forks;
 mod hostile;
 mod routes;
 mod scene;
+mod server;
 mod torture;
