@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use libp2p::futures::StreamExt;
-use libp2p::kad::store::{MemoryStore, RecordStore};
+use libp2p::kad::store::{MemoryStore, MemoryStoreConfig, RecordStore};
 use libp2p::kad::{
     self, GetRecordOk, Mode, ProgressStep, QueryId, QueryResult, Quorum, Record, RecordKey,
 };
@@ -33,7 +33,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_quic()
         .with_behaviour(|key| {
             let peer = key.public().to_peer_id();
-            kad::Behaviour::new(peer, MemoryStore::new(peer))
+            // Its own limit of 1,024 records would end a longer run.
+            let limits = MemoryStoreConfig {
+                max_records: 100_000,
+                ..MemoryStoreConfig::default()
+            };
+            kad::Behaviour::new(peer, MemoryStore::with_config(peer, limits))
         })?
         // Links last: a node that has to dial for each operation would be slower still.
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
