@@ -19,7 +19,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 const FILE: &str = "records.redb";
 const TABLE: TableDefinition<[u8; 20], &[u8]> = TableDefinition::new("records");
 /// How long changes are gathered before they are written.
-const GATHERING: Duration = Duration::from_millis(250);
+const GATHERING: Duration = Duration::from_secs(1);
 /// How long to wait before a disk that took nothing is tried again.
 const REST: Duration = Duration::from_secs(10);
 /// Changes in one transaction.

@@ -7,11 +7,13 @@ use crate::Farm;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credential::{Certificate, RevocationList, TrustAnchor};
+use login_server::OfflineAuthority;
 use machine::WallClock;
 use overlay::{Candidate, GetError, Key, OrdinaryConfig, OrdinaryNode, PlaceError, Reading};
 use relay_node::Clock;
 use relay_node::crypto::{self, entropy};
 use rustls::ClientConfig;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -70,12 +72,20 @@ impl Crowd {
     ///
     /// When the authority does not issue them.
     pub fn new(farm: &Farm, count: usize) -> Self {
+        Self::of(farm.authority(), 0..count)
+    }
+
+    /// The same for the users of these numbers.
+    ///
+    /// # Panics
+    ///
+    /// When the authority does not issue them.
+    pub fn of(authority: &OfflineAuthority, numbers: Range<usize>) -> Self {
         let clock = Clock::start();
         let week = 7 * 24 * 3600 * 1_000;
         let user = |number: usize| {
             let (name, key) = (format!("user{number}"), crypto::Key::generate());
-            let issued = farm
-                .authority()
+            let issued = authority
                 .user(key.public(), &name, None, clock.wall(), week)
                 .expect("a certificate");
             let der = STANDARD.decode(issued.certificate).expect("base64");
@@ -86,8 +96,8 @@ impl Crowd {
             }
         };
         Self {
-            anchor: farm.anchor(),
-            users: (0..count).map(user).collect(),
+            anchor: TrustAnchor::read(authority.root()).expect("the authority's own root"),
+            users: numbers.map(user).collect(),
             tls: None,
             clock,
             wall: clock.wall_clock(),
@@ -109,7 +119,7 @@ impl Crowd {
         self.users.iter().map(|user| user.uri.as_str())
     }
 
-    /// Starts the node of one user, which knows these super nodes and tries them in this order. It places its record
+    /// Starts the node of one user, by its place among them, which knows these super nodes and tries them in this order. It places its record
     /// at once if it `registers`.
     pub fn start(
         &self,

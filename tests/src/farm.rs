@@ -16,6 +16,8 @@ use tempfile::TempDir;
 /// How many super nodes a file names to join by.
 const SEEDS: usize = 3;
 
+const AUTHORITY: &str = "ca";
+
 /// Super nodes and the authority that issued their certificates. They end with it.
 #[derive(Debug)]
 pub struct Farm {
@@ -103,7 +105,7 @@ impl Farm {
     /// When the system gives no directory or no ports.
     pub fn prepare(places: &[Place], lines: &[String]) -> Self {
         let directory = TempDir::with_prefix("partyline-farm-").expect("a temporary directory");
-        let ca = directory.path().join("ca");
+        let ca = directory.path().join(AUTHORITY);
         let clock = Clock::start();
         let authority =
             OfflineAuthority::make(&ca, "example.org", clock.wall()).expect("a new authority");
@@ -130,7 +132,7 @@ impl Farm {
     ) -> Member {
         let directory = self.directory.path().join(format!("node{}", number + 1));
         let issue = Issue {
-            ca: self.directory.path().join("ca"),
+            ca: self.authority_directory(),
             out: directory.clone(),
             public_key: None,
             days: 30,
@@ -296,6 +298,11 @@ impl Farm {
     /// Never: the authority can read its own root.
     pub fn anchor(&self) -> TrustAnchor {
         TrustAnchor::read(self.authority.root()).expect("the authority's own root")
+    }
+
+    /// Where the authority has its files.
+    pub fn authority_directory(&self) -> PathBuf {
+        self.directory.path().join(AUTHORITY)
     }
 
     /// Issues the certificates of users.

@@ -2,6 +2,7 @@
 //! assert, `cargo xtask bench faults` runs it in full and prints.
 
 pub mod crash;
+pub mod portion;
 pub mod restart;
 pub mod split;
 
@@ -32,15 +33,14 @@ pub fn replicas(farm: &Farm, name: &str) -> Vec<NodeId> {
 /// Starts all users' nodes, each with the super nodes in an order of its own.
 fn start(crowd: &Crowd, farm: &Farm) -> Vec<Ordinary> {
     let users: Vec<usize> = (0..crowd.uris().count()).collect();
-    start_some(crowd, farm, &users)
+    start_some(crowd, &farm.urls(), &users)
 }
 
 /// The same for some users.
-fn start_some(crowd: &Crowd, farm: &Farm, users: &[usize]) -> Vec<Ordinary> {
+fn start_some(crowd: &Crowd, urls: &[String], users: &[usize]) -> Vec<Ordinary> {
     let mut rng = Rng::new(entropy());
-    let urls = farm.urls();
     let one = |&number: &usize| {
-        let mut urls = urls.clone();
+        let mut urls = urls.to_vec();
         shuffle(&mut urls, &mut rng);
         crowd.start(number, urls, true)
     };

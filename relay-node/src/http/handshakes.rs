@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How many there may be at a time.
-const MOST: usize = 256;
+const MOST: usize = 64;
 /// Who has taken longer makes room for others: whoever stalls keeps nobody out.
 const SLOW: Duration = Duration::from_secs(1);
 

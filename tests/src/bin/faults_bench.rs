@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::time::Duration;
-use tests::faults::{crash, restart, split};
+use tests::faults::{crash, portion, restart, split};
 
 const USAGE: &str = "usage: faults_bench [crash] [split] [restart] [--ordinary N]";
 
@@ -10,6 +10,10 @@ const USAGE: &str = "usage: faults_bench [crash] [split] [restart] [--ordinary N
 async fn main() -> ExitCode {
     let (mut chosen, mut ordinary) = (Vec::new(), None);
     let mut words = std::env::args().skip(1);
+    if std::env::args().nth(1).as_deref() == Some("portion") {
+        portion::serve_lines(words.skip(1)).await;
+        return ExitCode::SUCCESS;
+    }
     while let Some(word) = words.next() {
         match word.as_str() {
             "crash" | "split" | "restart" => chosen.push(word),
@@ -80,6 +84,7 @@ async fn restart(ordinary: usize) {
         ordinary,
         secure: true,
         patience: Duration::from_secs(180),
+        program: std::env::current_exe().ok(),
     };
     println!(
         "{ordinary} ordinary nodes restart at once against 10 super nodes, over TLS\n{}\n  expected: all within 60 s\n",

@@ -1,20 +1,20 @@
 //! All ordinary nodes of a network vanish and come back at the same moment.
 
-use super::{start, start_some};
+use super::portion::{Part, Portion};
 use crate::process::processors_time;
-use crate::{Crowd, Farm, Ordinary, Place};
-use relay_node::files;
+use crate::{Farm, Place};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How often it is looked who is back.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many come at a time at first.
-const PORTION: usize = 200;
+/// How many a process of their own takes.
+const PORTION: usize = 2_500;
 
 /// What to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// How many super nodes.
     pub super_nodes: usize,
@@ -24,6 +24,8 @@ pub struct Plan {
     pub secure: bool,
     /// How long it may take.
     pub patience: Duration,
+    /// The program whose processes they are ([`Portion::apart`]), in portions; without one they are in this process.
+    pub program: Option<PathBuf>,
 }
 
 /// How long after the restart so many in a hundred were registered, by two super nodes each.
@@ -50,36 +52,40 @@ pub struct Report {
 ///
 /// When the network does not come up, or does not take all of them one after the other.
 pub async fn run(plan: Plan) -> Report {
-    let files = 4_096 + 4 * plan.ordinary as u64;
-    files::raise(files).unwrap_or_else(|error| panic!("{files} open files are needed: {error}"));
     let place = Place {
         secure: plan.secure,
         ..Place::default()
     };
     let farm = Farm::start_at(&vec![place; plan.super_nodes], &[]).await;
-    let mut crowd = Crowd::new(&farm, plan.ordinary);
-    if plan.secure {
-        crowd.trust(&farm.trust());
+    let mut portions: Vec<Portion> = Vec::new();
+    for first in (0..plan.ordinary).step_by(PORTION) {
+        let part = Part {
+            authority: farm.authority_directory(),
+            trust: plan.secure.then(|| farm.trust()),
+            users: first..plan.ordinary.min(first + PORTION),
+            urls: farm.urls(),
+        };
+        portions.push(match &plan.program {
+            Some(program) => Portion::apart(program, &part),
+            None => Portion::here(part),
+        });
     }
-    // They have been there before, and did not come all at once: each has a record.
-    let numbers: Vec<usize> = (0..plan.ordinary).collect();
-    let mut first = Vec::new();
-    for portion in numbers.chunks(PORTION) {
-        let mut nodes = start_some(&crowd, &farm, portion);
-        for node in &mut nodes {
-            node.stands(1, true).await;
-        }
-        first.extend(nodes);
+    for portion in &mut portions {
+        portion.ready().await;
     }
-    drop(first);
+    for portion in &mut portions {
+        portion.come().await;
+    }
     let before = used(&farm);
     let begin = Instant::now();
-    let nodes = start(&crowd, &farm);
+    for portion in &mut portions {
+        portion.restart().await;
+    }
     let (mut half, mut most, mut all) = (None, None, None);
     let mut back = 0;
     while all.is_none() && begin.elapsed() < plan.patience {
         sleep(LOOK).await;
-        back = nodes.iter().filter(|node| is_back(node)).count();
+        back = portions.iter().map(|portion| portion.count().back).sum();
         let now = begin.elapsed();
         for (mark, share) in [(&mut half, 50), (&mut most, 95), (&mut all, 100)] {
             if mark.is_none() && back * 100 >= plan.ordinary * share {
@@ -87,28 +93,22 @@ pub async fn run(plan: Plan) -> Report {
             }
         }
     }
-    let after = used(&farm);
-    let dials = nodes.iter().map(|node| node.standing.borrow().dials);
+    let counts = portions.iter().map(Portion::count);
     Report {
         ordinary: plan.ordinary,
         half: half.unwrap_or(plan.patience),
         most: most.unwrap_or(plan.patience),
         all,
         back,
-        dials: dials.sum(),
-        used: (after.0 - before.0, after.1 - before.1),
+        dials: counts.clone().map(|count| count.dials).sum(),
+        used: (used(&farm) - before, counts.map(|count| count.used).sum()),
     }
 }
 
-fn is_back(node: &Ordinary) -> bool {
-    let standing = node.standing.borrow();
-    standing.associations == 2 && standing.placed.is_some()
-}
-
-fn used(farm: &Farm) -> (Duration, Duration) {
+/// The processors' time of the super nodes.
+fn used(farm: &Farm) -> Duration {
     let nodes = farm.nodes().iter().filter_map(|node| node.pid());
-    let nodes = nodes.map(|pid| processors_time(&pid.to_string()));
-    (nodes.sum(), processors_time("self"))
+    nodes.map(|pid| processors_time(&pid.to_string())).sum()
 }
 
 impl fmt::Display for Report {

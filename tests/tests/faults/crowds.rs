@@ -27,6 +27,7 @@ async fn a25_all_ordinary_nodes_restart_at_once_and_are_registered_within_a_minu
         ordinary: 300,
         secure: false,
         patience: Duration::from_secs(60),
+        program: None,
     })
     .await;
     println!("{report}");
