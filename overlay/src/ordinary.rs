@@ -437,7 +437,8 @@ impl Machine for OrdinaryNode {
         match input {
             OrdinaryInput::Up(link) => self.up(link, now),
             OrdinaryInput::Frame { link, frame } => self.frame(link, &frame, now),
-            OrdinaryInput::Down(link) => self.down(link, now),
+            OrdinaryInput::Down(link) => self.down(link, false, now),
+            OrdinaryInput::Busy(link) => self.down(link, true, now),
             OrdinaryInput::Signed(signed) => self.signed(signed, now),
             OrdinaryInput::Verified(verified) => self.verified(verified, now),
             OrdinaryInput::Candidates(candidates) => {

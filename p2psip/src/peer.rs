@@ -58,6 +58,12 @@ pub enum Input {
         /// Which.
         link: LinkId,
     },
+    /// Whoever was dialled closed the connection before a word was said, as a super node does that has too much to do. A
+    /// browser can't tell that from [`Input::Closed`].
+    Busy {
+        /// Which.
+        link: LinkId,
+    },
     /// A binary message arrived.
     Frame {
         /// On which link.

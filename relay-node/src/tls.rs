@@ -1,9 +1,9 @@
 //! TLS of the HTTP side: the operator's certificate files, and what to trust when this node is the client.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -152,6 +152,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(file("no certificate in it".to_owned()));
     }
     Ok(chain)
+}
+
+/// Whether a handshake failed as it does at a super node that has too much to do: it closes connections without a word.
+#[must_use]
+pub fn is_busy(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 #[cfg(test)]

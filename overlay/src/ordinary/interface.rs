@@ -44,6 +44,8 @@ pub enum OrdinaryInput {
     },
     /// The link is gone, or never came up.
     Down(LinkId),
+    /// Whoever was dialled closed the connection before a word was said, as a super node does that has too much to do.
+    Busy(LinkId),
     /// A signature was made.
     Signed(Signed),
     /// A signature was checked.

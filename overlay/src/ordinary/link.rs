@@ -321,12 +321,12 @@ impl OrdinaryNode {
     }
 
     /// The link is gone by itself.
-    pub(super) fn down(&mut self, id: LinkId, now: Instant) {
+    pub(super) fn down(&mut self, id: LinkId, busy: bool, now: Instant) {
         if let Some(link) = self.links.get(&id) {
             let stood = link.stands();
             self.candidates.failed(&link.url, &mut self.rng, now);
             if !stood {
-                self.not_served(false, now);
+                self.not_served(busy, now);
             }
             self.forget(id, Parting::Broken, now);
         }

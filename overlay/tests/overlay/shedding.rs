@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use credential::Certificate;
+use machine::Machine as _;
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
-use overlay::{Limits, Refused, SuperNodeInput};
+use overlay::{Limits, LinkId, OrdinaryInput, OrdinaryOutput, Refused, SuperNodeInput};
 use sim::{Fact, HostId};
 
 use crate::node::Node;
@@ -225,4 +226,35 @@ fn a25_those_whom_nobody_answers_in_time_dial_rarely() {
         matches!(network.host(alice), Node::On(on) if on.machine.associations().count() == 1)
     });
     assert!(found, "the one that answers");
+}
+
+/// How often a node dials ten super nodes in its first five seconds when each try ends at once, in this way.
+fn dials(end: fn(LinkId) -> OrdinaryInput) -> usize {
+    let mut world = World::new(81);
+    let identity = world.authority.user("sip:alice@example.org", 1);
+    let urls = (0..10).map(|number| format!("wss://sn{number}.example.org/p2psip"));
+    let mut node = world.ordinary(&identity, urls.collect());
+    let (mut dials, begin) = (0, world.network.now());
+    let mut now = begin;
+    while now - begin < Duration::from_secs(5) {
+        while let Some(output) = node.poll_output() {
+            if let OrdinaryOutput::Dial { link, .. } = output {
+                dials += 1;
+                node.handle_input(end(link), now);
+            }
+        }
+        let Some(next) = node.poll_timeout() else {
+            break;
+        };
+        now = next;
+        node.handle_timeout(now);
+    }
+    dials
+}
+
+#[test]
+fn a25_a_door_that_is_shut_is_tried_less_than_one_where_nobody_is() {
+    let (busy, down) = (dials(OrdinaryInput::Busy), dials(OrdinaryInput::Down));
+    assert!((3..=7).contains(&busy), "{busy}");
+    assert!(down >= 10, "all are tried at once, and some again: {down}");
 }

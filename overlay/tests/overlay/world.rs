@@ -167,6 +167,14 @@ impl World {
         urls: Vec<String>,
     ) -> HostId {
         let identity = identity.into();
+        let machine = self.ordinary(&identity, urls);
+        let number = self.hosts;
+        let node = Node::On(Box::new(On::new(machine, identity)));
+        self.network.add(node, &format!("on{number}"))
+    }
+
+    /// An ordinary node that is nowhere yet.
+    pub(crate) fn ordinary(&mut self, identity: &Identity, urls: Vec<String>) -> OrdinaryNode {
         let config = OrdinaryConfig {
             anchor: self.authority.anchor.clone(),
             certificate: identity.certificate.clone(),
@@ -178,10 +186,7 @@ impl World {
             clock: WallClock::new(WALL),
             seed: self.entropy(),
         };
-        let machine = OrdinaryNode::new(config, self.network.now());
-        let number = self.hosts;
-        let node = Node::On(Box::new(On::new(machine, identity)));
-        self.network.add(node, &format!("on{number}"))
+        OrdinaryNode::new(config, self.network.now())
     }
 
     /// A user with two associations.

@@ -320,6 +320,7 @@ impl Machine for Peer {
         match input {
             Input::Opened { link } => self.node.handle_input(OrdinaryInput::Up(link), now),
             Input::Closed { link } => self.node.handle_input(OrdinaryInput::Down(link), now),
+            Input::Busy { link } => self.node.handle_input(OrdinaryInput::Busy(link), now),
             Input::Frame { link, bytes } => match bytes.split_first() {
                 Some((&SIP_FRAME, message)) => self.received(link, message.to_vec(), now),
                 _ => {

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::config::{Origin, Proxy, Transport};
 use crate::links::{self, LinkError};
-use crate::{framed, tunnel};
+use crate::{framed, tls, tunnel};
 
 /// How long a transport is waited for before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(500);
@@ -65,6 +65,13 @@ pub(super) enum DialError {
     Link(LinkError),
     WebSocket(String),
     NoTransport,
+}
+
+impl DialError {
+    /// Whether the super node seems to have too much to do.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Io(error) if tls::is_busy(error))
+    }
 }
 
 impl fmt::Display for DialError {

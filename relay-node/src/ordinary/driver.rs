@@ -107,10 +107,10 @@ impl Driver {
     fn order(&mut self, order: Order) {
         let now = self.clock.now();
         match order {
-            Order::Fact(Input::Closed { link }) => {
+            Order::Fact(end @ (Input::Closed { link } | Input::Busy { link })) => {
                 if self.links.remove(&link).is_some() {
                     self.tell_transports();
-                    self.feed(Input::Closed { link });
+                    self.feed(end);
                 }
             }
             Order::Fact(fact) => self.feed(fact),

@@ -30,15 +30,23 @@ pub(super) async fn serve(
                 if orders.send(stands).await.is_ok() {
                     run(way, link, &mut drain, &orders).await;
                 }
+                Input::Closed { link }
             }
-            Err(error) => tracing::info!(url, "super node not reached: {error}"),
+            Err(error) => {
+                tracing::info!(url, "super node not reached: {error}");
+                if error.is_busy() {
+                    Input::Busy { link }
+                } else {
+                    Input::Closed { link }
+                }
+            }
         }
     };
-    tokio::select! {
-        () = serving => {}
+    let end = tokio::select! {
+        end = serving => end,
         () = cut => return,
-    }
-    let _ = orders.send(Order::Fact(Input::Closed { link })).await;
+    };
+    let _ = orders.send(Order::Fact(end)).await;
 }
 
 async fn run(way: Way, link: LinkId, drain: &mut Drain<Message>, orders: &mpsc::Sender<Order>) {

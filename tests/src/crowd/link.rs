@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use overlay::{LinkId, OrdinaryInput as Input};
+use relay_node::tls;
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,12 +48,17 @@ impl Links {
         self.open.insert(link, send);
         let (tls, arrive) = (self.tls.clone(), self.arrive.clone());
         tokio::spawn(async move {
-            if let Ok(socket) = dial(&url, tls).await
-                && arrive.send(Input::Up(link)).await.is_ok()
-            {
-                serve(link, socket, sent, &arrive).await;
-            }
-            let _ = arrive.send(Input::Down(link)).await;
+            let end = match dial(&url, tls).await {
+                Ok(socket) => {
+                    if arrive.send(Input::Up(link)).await.is_ok() {
+                        serve(link, socket, sent, &arrive).await;
+                    }
+                    Input::Down(link)
+                }
+                Err(Error::Io(error)) if tls::is_busy(&error) => Input::Busy(link),
+                Err(_) => Input::Down(link),
+            };
+            let _ = arrive.send(end).await;
         });
     }
 
