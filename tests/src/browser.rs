@@ -53,10 +53,15 @@ impl Browser {
         command
             .env("TMPDIR", files.path())
             .env("HOME", files.path());
-        let process =
-            Process::start(&command, &files.path().join("driver.log")).expect("the driver starts");
+        let log = files.path().join("driver.log");
+        let start = || Process::start(&command, &log).expect("the driver starts");
+        let mut process = start();
         let port = until("the driver's port", PATIENCE, async || {
             let output = process.output();
+            if kind.port(&output).is_none() && process.ended() {
+                // chromedriver takes a port that is free for IPv6 and ends when somebody has it for IPv4.
+                process = start();
+            }
             kind.port(&output).ok_or(output)
         })
         .await;
