@@ -117,6 +117,8 @@ pub struct Status {
     pub members: Vec<(NodeId, String)>,
     /// Where super nodes can be dialled, as far as it was learnt: id and QUIC address.
     pub addresses: BTreeMap<NodeId, String>,
+    /// How much it has to do, in percent; a change of this alone is not announced.
+    pub load: u8,
 }
 
 /// The driver of one super node.
@@ -227,6 +229,10 @@ impl<M: SuperNodeMachine> Driver<M> {
             self.gauge.sent();
         }
         if let Some(load) = self.gauge.measure(load::processors_time(), now) {
+            self.status.send_if_modified(|status| {
+                status.load = load;
+                false
+            });
             self.feed(Input::Load(load));
         }
     }

@@ -49,6 +49,11 @@ pub(crate) trait Service: Send + Sync + 'static {
         from: SocketAddr,
     ) -> impl Future<Output = Response<Body>> + Send;
 
+    /// How much there is to do, in percent: the more, the fewer strangers are let in at a time.
+    fn load(&self) -> u8 {
+        0
+    }
+
     /// Serves an ordinary node that wants no HTTP on this connection. Who serves none ends it.
     fn associate(&self, _: TlsStream<TcpStream>) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -75,6 +80,11 @@ pub(crate) async fn serve<S: Service>(
                 continue;
             }
         };
+        let load = service.load();
+        if tls.is_some() && handshakes.are_full(load, Instant::now()) {
+            // Before anything is spent on it: whoever is sent away comes again.
+            continue;
+        }
         let acceptor = tls
             .as_ref()
             .map(|tls| TlsAcceptor::from(tls.borrow().clone()));
@@ -97,7 +107,7 @@ async fn connection<S: Service>(
     let Some(acceptor) = acceptor else {
         return exchange(stream, from, service).await;
     };
-    let Some(mut place) = handshakes.enter(Instant::now()) else {
+    let Some(mut place) = handshakes.enter(service.load(), Instant::now()) else {
         return;
     };
     let accepted = tokio::select! {

@@ -8,8 +8,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How many there may be at a time.
+/// How many there may be at a time where there is little else to do, and where there is too much.
 const MOST: usize = 64;
+const FEWEST: usize = 4;
+/// At this load, in percent, there is too much to do: the overlay's machine turns new associations away, and a handshake
+/// for one that is turned away was for nothing.
+const FULL: usize = 50;
 /// Who has taken longer makes room for others: whoever stalls keeps nobody out.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -32,15 +36,19 @@ pub(super) struct Place<'a> {
 }
 
 impl Handshakes {
+    /// Whether there is no room for one more.
+    pub(super) fn are_full(&self, load: u8, now: Instant) -> bool {
+        self.lock().are_full(load, now)
+    }
+
     /// Gives room for one, if there is some.
-    pub(super) fn enter(&self, now: Instant) -> Option<Place<'_>> {
+    pub(super) fn enter(&self, load: u8, now: Instant) -> Option<Place<'_>> {
         let mut going = self.lock();
-        if going.places.len() >= MOST {
-            let oldest = going.places.first_entry()?;
-            if now - oldest.get().0 < SLOW {
-                return None;
-            }
-            oldest.remove();
+        if going.are_full(load, now) {
+            return None;
+        }
+        if going.places.len() >= most(load) {
+            going.places.pop_first();
         }
         going.last += 1;
         let number = going.last;
@@ -55,6 +63,19 @@ impl Handshakes {
 
     fn lock(&self) -> MutexGuard<'_, Going> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many there may be at this load.
+fn most(load: u8) -> usize {
+    let left = FULL.saturating_sub(load.into());
+    FEWEST + (MOST - FEWEST) * left / FULL
+}
+
+impl Going {
+    fn are_full(&self, load: u8, now: Instant) -> bool {
+        let oldest = self.places.values().next();
+        self.places.len() >= most(load) && oldest.is_some_and(|(since, _)| now - *since < SLOW)
     }
 }
 
@@ -78,15 +99,32 @@ mod tests {
     #[tokio::test]
     async fn a44_handshakes_are_bounded_and_those_that_stall_make_room() {
         let (handshakes, now) = (Handshakes::default(), Instant::now());
-        let mut places: Vec<_> = (0..MOST).filter_map(|_| handshakes.enter(now)).collect();
+        let mut places: Vec<_> = (0..MOST).filter_map(|_| handshakes.enter(0, now)).collect();
         assert_eq!(places.len(), MOST);
-        assert!(handshakes.enter(now).is_none(), "there is no room");
+        assert!(handshakes.enter(0, now).is_none(), "there is no room");
+        assert!(handshakes.are_full(0, now));
         drop(places.pop());
-        places.push(handshakes.enter(now).unwrap());
-        let later = handshakes.enter(now + SLOW);
+        places.push(handshakes.enter(0, now).unwrap());
+        let later = handshakes.enter(0, now + SLOW);
         assert!(later.is_some(), "the oldest has had its time");
         places[0].lost().await;
         assert!(places[1].lost.try_recv().is_err(), "the others go on");
         assert_eq!(handshakes.lock().places.len(), MOST);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_has_much_to_do_lets_few_in_at_a_time() {
+        for (load, room) in [
+            (0, MOST),
+            (25, FEWEST + (MOST - FEWEST) / 2),
+            (50, FEWEST),
+            (100, FEWEST),
+        ] {
+            let (handshakes, now) = (Handshakes::default(), Instant::now());
+            let places: Vec<_> = (0..MOST)
+                .filter_map(|_| handshakes.enter(load, now))
+                .collect();
+            assert_eq!(places.len(), room, "at a load of {load} %");
+        }
     }
 }

@@ -143,6 +143,10 @@ impl Service for Site {
         response
     }
 
+    fn load(&self) -> u8 {
+        self.status.borrow().load
+    }
+
     async fn associate(&self, stream: TlsStream<TcpStream>) {
         let (receive, send) = tokio::io::split(stream);
         self.door.serve(receive, send).await;
