@@ -29,6 +29,7 @@ mod proxy;
 mod relay;
 mod secret;
 mod seed;
+mod sip;
 mod url;
 
 pub use fault::ConfigError;
@@ -39,6 +40,7 @@ pub use proxy::{NoProxy, Proxy};
 pub use relay::Relay;
 pub use secret::Secret;
 pub use seed::{NoSeed, SeedAddress};
+pub use sip::Sip;
 pub use url::{Origin, OriginError};
 
 /// A whole configuration file. Each section is a role; at least one must be there.
@@ -51,6 +53,8 @@ pub struct Config {
     pub super_node: Option<SuperNode>,
     /// When the ordinary node becomes the super node by itself; without it, both are there from the start.
     pub promotion: Option<Promotion>,
+    /// Proxy and registrar for SIP phones.
+    pub sip: Option<Sip>,
     /// The login server of an overlay: certificate authority and accounts.
     pub login: Option<Login>,
     /// The bootstrap server of an overlay: which super nodes are reachable now.
@@ -266,7 +270,7 @@ impl Config {
     /// # Errors
     /// The first thing that can't work.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let servers = self.login.is_some() || self.bootstrap.is_some();
+        let servers = self.login.is_some() || self.bootstrap.is_some() || self.sip.is_some();
         if self.ordinary_node.is_none() && self.super_node.is_none() && !servers {
             return Err(ConfigError::NoRole);
         }
@@ -297,6 +301,9 @@ impl Config {
             if node.login.is_none() && (node.token.is_some() || node.token_file.is_some()) {
                 return Err(ConfigError::TokenForNobody);
             }
+        }
+        if let Some(sip) = &self.sip {
+            sip.check()?;
         }
         if let Some(login) = &self.login {
             tls("login", login.listen, &login.certificate, &login.key)?;

@@ -29,6 +29,7 @@ mod probe;
 pub mod promotion;
 pub mod run;
 mod shelf;
+pub mod sip;
 mod stun;
 #[cfg(test)]
 mod testing;

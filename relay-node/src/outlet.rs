@@ -61,6 +61,12 @@ impl<T> Drain<T> {
         self.queue.recv().await
     }
 
+    /// Takes what was sent and not read, at the end.
+    pub(crate) fn left(&mut self) -> Vec<T> {
+        self.queue.close();
+        core::iter::from_fn(|| self.queue.try_recv().ok()).collect()
+    }
+
     /// Takes out the part that resolves when the connection shall end at once, and never otherwise.
     pub(crate) fn cutting(&mut self) -> impl Future<Output = ()> + Send + use<T> {
         let cut = self.cut.take();

@@ -13,6 +13,7 @@ use crate::login::{self, LoginError};
 use crate::node::{self, NodeError, RunningNode};
 use crate::ordinary::{self, OrdinaryError, RunningOrdinary};
 use crate::promotion::{self, Promoted};
+use crate::sip::{self, SipError};
 
 /// Why a process does not start.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum RunError {
     Ordinary(OrdinaryError),
     /// The role login server or bootstrap server does not.
     Login(LoginError),
+    /// The role SIP server does not.
+    Sip(SipError),
     /// Signals can't be waited for.
     Signals(std::io::Error),
 }
@@ -33,6 +36,7 @@ impl fmt::Display for RunError {
             Self::Node(error) => error.fmt(f),
             Self::Ordinary(error) => error.fmt(f),
             Self::Login(error) => error.fmt(f),
+            Self::Sip(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "signals: {error}"),
         }
     }
@@ -58,6 +62,9 @@ impl Roles {
         let mut servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
+        if let Some(config) = config.sip {
+            servers.push(sip::start(config).await.map_err(RunError::Sip)?.task);
+        }
         let (at_once, later) = match config.promotion {
             Some(rules) => (None, config.super_node.map(|node| (rules, node))),
             None => (config.super_node, None),

@@ -41,6 +41,10 @@ pub enum ConfigError {
     BootstrapAlone,
     /// A value of `[super_node.relay]`, in words.
     Relay(String),
+    /// A registrar that believes everybody would be reachable by other machines.
+    OpenRegistrar(SocketAddr),
+    /// A SIP server that can't say where it is.
+    SipHost(SocketAddr),
     /// A value of `[login]`.
     Login(login_server::ConfigFault),
 }
@@ -61,7 +65,7 @@ impl fmt::Display for ConfigError {
                 message.trim_end()
             ),
             Self::NoRole => f.write_str(
-                "no role: the file needs at least one of the sections [ordinary_node], [super_node], [login], [bootstrap]",
+                "no role: the file needs at least one of the sections [ordinary_node], [super_node], [sip], [login], [bootstrap]",
             ),
             Self::ClearText(role, listen) => write!(
                 f,
@@ -115,6 +119,15 @@ impl fmt::Display for ConfigError {
                 "[bootstrap] without [login] needs its own `listen` address and the overlay's `root` certificate file",
             ),
             Self::Relay(words) => write!(f, "[super_node.relay]: {words}"),
+            Self::OpenRegistrar(listen) => write!(
+                f,
+                "[sip] would take anybody for any user at {listen}, which other machines can reach: leave `open_registrar` \
+                 off and name `users`, or listen on 127.0.0.1"
+            ),
+            Self::SipHost(listen) => write!(
+                f,
+                "[sip] listens on every address ({listen}) and can't tell others which one to use: name the `host`"
+            ),
             Self::Login(fault) => write!(f, "[login]: {fault}"),
         }
     }

@@ -7,7 +7,8 @@ use super::{Config, ConfigError};
 /// A file with every key, each with its meaning.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-const ENVIRONMENT: [(&str, &str); 5] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("PARTYLINE_SIP_", "sip"),
     ("PARTYLINE_PROMOTION_", "promotion"),
     ("PARTYLINE_ORDINARY_NODE_", "ordinary_node"),
     ("PARTYLINE_SUPER_NODE_", "super_node"),

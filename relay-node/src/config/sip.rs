@@ -1,0 +1,70 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::{ConfigError, Secret};
+
+/// `[sip]`: proxy and registrar for SIP phones.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sip {
+    /// Domain of the users, which is the realm of their passwords.
+    pub domain: String,
+    /// Address for UDP and TCP.
+    pub listen: SocketAddr,
+    /// Host by which others reach this server, a name or a number; the address of `listen`, if not given.
+    pub host: Option<String>,
+    /// Address for TLS; the port behind that of `listen`, if not given.
+    pub tls: Option<SocketAddr>,
+    /// File with the TLS certificate chain (PEM). Without it, there is no TLS.
+    pub certificate: Option<PathBuf>,
+    /// File with the key of the TLS certificate (PEM).
+    pub key: Option<PathBuf>,
+    /// The users that may register, with their passwords.
+    #[serde(default)]
+    pub users: BTreeMap<String, Secret>,
+    /// Whether passwords may be shown by MD5, to phones that don't know SHA-256.
+    #[serde(default)]
+    pub md5: bool,
+    /// Whether calls stay in the path of this server to their end; they do by themselves where they must.
+    #[serde(default)]
+    pub record_route: bool,
+    /// Whether everybody is believed without a password. On loopback only.
+    #[serde(default)]
+    pub open_registrar: bool,
+}
+
+impl Sip {
+    /// Address for TLS.
+    #[must_use]
+    pub fn tls(&self) -> SocketAddr {
+        let next = self.listen.port().saturating_add(1);
+        self.tls
+            .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), next))
+    }
+
+    /// The host that others are told.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match (&self.host, self.listen) {
+            (Some(host), _) => host.clone(),
+            (None, SocketAddr::V4(listen)) => listen.ip().to_string(),
+            (None, SocketAddr::V6(listen)) => format!("[{}]", listen.ip()),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.open_registrar && !self.listen.ip().is_loopback() {
+            return Err(ConfigError::OpenRegistrar(self.listen));
+        }
+        if self.host.is_none() && self.listen.ip().is_unspecified() {
+            return Err(ConfigError::SipHost(self.listen));
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(ConfigError::HalfTls("sip"));
+        }
+        Ok(())
+    }
+}

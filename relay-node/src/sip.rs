@@ -1,0 +1,293 @@
+//! The role SIP server: the sockets around [`sip::server::Server`].
+//!
+//! One task owns the machine and the UDP socket. Each connection has a task of its own that cuts its bytes into messages; what
+//! is sent on it waits in a queue that is bounded, and who doesn't read is cut off.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use machine::Machine;
+use sip::message::Flaw;
+use sip::proxy::{Event, Input as ProxyInput, Listener, Located};
+use sip::server::{Config, Input, Output, Server};
+use sip::{Peer, Transport};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use crate::clock::Clock;
+use crate::config::Sip;
+use crate::crypto::entropy;
+use crate::node::in_words;
+use crate::tls::{self, TlsError};
+
+mod connections;
+mod names;
+
+use connections::{Arrival, Connections};
+use names::Names;
+
+/// Messages from connections that may wait.
+const ARRIVALS: usize = 4_096;
+/// Datagrams taken in before anything else is looked at.
+const BATCH: usize = 64;
+/// The largest datagram.
+const LARGEST: usize = 65_536;
+/// The most requests at once.
+const REQUESTS: usize = 200_000;
+
+/// Why the SIP server does not start.
+#[derive(Debug)]
+pub enum SipError {
+    /// An address can't be listened on.
+    Listen(&'static str, SocketAddr, std::io::Error),
+    /// A TLS file can't be used.
+    Tls(TlsError),
+}
+
+impl fmt::Display for SipError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(what, address, error) => {
+                write!(
+                    f,
+                    "SIP over {what} can't listen on {address}: {}",
+                    in_words(error)
+                )
+            }
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SipError {}
+
+/// A SIP server that runs.
+#[derive(Debug)]
+pub struct RunningSip {
+    /// The address for UDP and TCP.
+    pub listen: SocketAddr,
+    /// The address for TLS.
+    pub tls: Option<SocketAddr>,
+    /// Ends with it.
+    pub(crate) task: JoinHandle<()>,
+}
+
+/// Starts the SIP server.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn start(config: Sip) -> Result<RunningSip, SipError> {
+    let clock = Clock::start();
+    let listen = |what| move |error| SipError::Listen(what, config.listen, error);
+    let tcp = TcpListener::bind(config.listen)
+        .await
+        .map_err(listen("TCP"))?;
+    // Port 0 lets the system choose: the same one for both.
+    let address = tcp.local_addr().map_err(listen("TCP"))?;
+    let udp = UdpSocket::bind(address).await.map_err(listen("UDP"))?;
+    let secured = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => {
+            let followed = tls::follow(certificate, key).map_err(SipError::Tls)?;
+            let mut wanted = config.tls();
+            if config.tls.is_none() && config.listen.port() == 0 {
+                wanted.set_port(0);
+            }
+            let failed = |error| SipError::Listen("TLS", wanted, error);
+            let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            Some((listener, followed, address))
+        }
+        (_, _) => None,
+    };
+    let tls = secured.as_ref().map(|(_, _, address)| *address);
+    let (arrivals, arriving) = mpsc::channel(ARRIVALS);
+    let connections = Connections::start(
+        tcp,
+        secured.map(|(listener, followed, _)| (listener, followed)),
+        arrivals,
+    );
+    let machine = Server::new(machine_config(&config, address, tls));
+    let driver = Driver {
+        machine,
+        clock,
+        udp,
+        connections,
+        names: Names::default(),
+        config,
+    };
+    tracing::info!(%address, ?tls, "SIP");
+    Ok(RunningSip {
+        listen: address,
+        tls,
+        task: tokio::spawn(driver.run(arriving)),
+    })
+}
+
+fn machine_config(config: &Sip, address: SocketAddr, tls: Option<SocketAddr>) -> Config {
+    let listener = |transport, port| Listener {
+        transport,
+        host: config.host(),
+        port,
+    };
+    let mut listeners = vec![
+        listener(Transport::Udp, address.port()),
+        listener(Transport::Tcp, address.port()),
+    ];
+    listeners.extend(tls.map(|tls| listener(Transport::Tls, tls.port())));
+    Config {
+        proxy: sip::proxy::Config {
+            listeners,
+            domains: vec![config.domain.to_ascii_lowercase()],
+            secret: entropy(),
+            record_route: config.record_route,
+            requests: REQUESTS,
+        },
+        limits: sip::registrar::Limits::default(),
+        open: config.open_registrar,
+        md5: config.md5,
+    }
+}
+
+struct Driver {
+    machine: Server,
+    clock: Clock,
+    udp: UdpSocket,
+    connections: Connections,
+    names: Names,
+    config: Sip,
+}
+
+impl Driver {
+    async fn run(mut self, mut arriving: mpsc::Receiver<Arrival>) {
+        let mut buffer = vec![0; LARGEST];
+        loop {
+            let due = self.machine.poll_timeout();
+            let due = due.map(|due| self.clock.deadline(due));
+            tokio::select! {
+                ready = self.udp.readable() => match ready {
+                    Ok(()) => self.take_datagrams(&mut buffer),
+                    Err(error) => tracing::warn!("SIP socket: {error}"),
+                },
+                Some(arrival) = arriving.recv() => self.take_arrival(arrival),
+                Some((lookup, peers)) = self.names.next() => {
+                    self.input(ProxyInput::Resolved { lookup, peers });
+                }
+                () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
+                    self.machine.handle_timeout(self.clock.now());
+                    self.drain();
+                }
+            }
+        }
+    }
+
+    fn take_datagrams(&mut self, buffer: &mut [u8]) {
+        for _ in 0..BATCH {
+            match self.udp.try_recv_from(buffer) {
+                // Keep-alives of phones are shorter than any message.
+                Ok((length, _)) if length < 16 => {}
+                Ok((length, from)) => {
+                    let source = Peer::at(Transport::Udp, from);
+                    let message = buffer[..length].to_vec();
+                    self.input(ProxyInput::Received { source, message });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                // An ICMP error for something that was sent: nothing is wrong with the socket.
+                Err(error) => tracing::debug!("SIP socket: {error}"),
+            }
+        }
+    }
+
+    fn take_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Opened { peer, outlet } => self.connections.add(peer, outlet),
+            Arrival::Message { source, message } => {
+                self.input(ProxyInput::Received { source, message });
+            }
+            Arrival::Broken { source, broken } => {
+                self.input(ProxyInput::Broken { source, broken });
+            }
+            Arrival::Closed { peer, unsent } => {
+                self.connections.remove(peer);
+                for message in unsent {
+                    self.input(ProxyInput::Undelivered { message });
+                }
+            }
+        }
+    }
+
+    fn input(&mut self, input: ProxyInput) {
+        self.machine
+            .handle_input(Input::Proxy(input), self.clock.now());
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Send { peer, message } => self.send(peer, message),
+                Output::Close { peer, breach } => {
+                    tracing::info!(%peer, "SIP connection closed: {breach}");
+                    self.connections.close(peer);
+                }
+                Output::Resolve { lookup, uri } => self.names.resolve(lookup, &uri),
+                Output::Elsewhere { lookup, uri } => {
+                    tracing::debug!(uri, "nobody is registered as this user");
+                    let located = Located::Targets(Vec::new());
+                    let answer = Input::Proxy(ProxyInput::Located { lookup, located });
+                    self.machine.handle_input(answer, self.clock.now());
+                }
+                Output::Secret {
+                    id,
+                    user,
+                    algorithm,
+                } => {
+                    let password = self.config.users.get(&user);
+                    let domain = self.config.domain.to_ascii_lowercase();
+                    let secret =
+                        password.map(|word| algorithm.secret(&user, &domain, word.reveal()));
+                    self.machine
+                        .handle_input(Input::Secret { id, secret }, self.clock.now());
+                }
+                Output::Registration(event) => tracing::debug!("SIP registration: {event:?}"),
+                Output::Event(event) => tell(&event),
+            }
+        }
+    }
+
+    fn send(&mut self, peer: Peer, message: Vec<u8>) {
+        if peer.transport == Transport::Udp {
+            // What does not fit into the socket's buffer is lost as in any network, and sent again.
+            if let Err(error) = self.udp.try_send_to(&message, peer.address) {
+                tracing::debug!(%peer, "SIP datagram not sent: {error}");
+            }
+        } else if let Err(message) = self.connections.send(peer, message) {
+            let answer = Input::Proxy(ProxyInput::Undelivered { message });
+            self.machine.handle_input(answer, self.clock.now());
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    match event {
+        // Scanners send all kinds of things to SIP ports.
+        Event::Malformed {
+            source,
+            flaw: Flaw::StartLine | Flaw::Character | Flaw::LineEnd,
+        } => {
+            tracing::debug!(%source, "what came is not SIP");
+        }
+        Event::Malformed { source, flaw } => {
+            tracing::info!(%source, "malformed SIP message: {flaw}")
+        }
+        Event::Stray { source } => tracing::debug!(%source, "SIP response to nothing"),
+        Event::Refused { source, status } => {
+            tracing::debug!(%source, status, "SIP request refused")
+        }
+        Event::FlowFailed { flow, uri } => tracing::debug!(%flow, uri, "SIP flow failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
