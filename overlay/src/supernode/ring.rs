@@ -227,7 +227,13 @@ impl Ring {
                 self.change(at, node, hash);
                 self.members[place] = member;
             }
-            Err(place) => self.members.insert(place, member),
+            Err(place) => {
+                if self.members.len() == self.members.capacity() {
+                    // The doubling of a vector would leave half of the largest table empty.
+                    self.members.reserve_exact(self.members.len() / 16 + 16);
+                }
+                self.members.insert(place, member);
+            }
         }
     }
 
