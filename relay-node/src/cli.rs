@@ -118,6 +118,13 @@ pub struct Dev {
     /// Lets relays reach programs on this machine.
     #[arg(long)]
     pub allow_loopback_peers: bool,
+    /// Address of the first node for SIP phones, by UDP and TCP, on loopback; TLS is on the next port, each further node two ports
+    /// on. Port 0 chooses free ones.
+    #[arg(long, value_name = "ADDR")]
+    pub sip: Option<SocketAddr>,
+    /// Lets every program register as any user, without a password.
+    #[arg(long, requires = "sip")]
+    pub open_registrar: bool,
 }
 
 impl File {

@@ -37,6 +37,8 @@ pub enum DevError {
     NotLoopback(SocketAddr),
     /// A relay for tests would be reachable by other machines.
     PublicTurn(SocketAddr),
+    /// SIP phones of other machines could register.
+    PublicSip(SocketAddr),
     /// What is no user of the relay.
     TurnUser(String),
     /// A port can't be had.
@@ -67,6 +69,11 @@ impl fmt::Display for DevError {
                 f,
                 "{address} can be reached from other machines, and --turn-user and --allow-loopback-peers would open this one \
                  to them: use --turn 127.0.0.1:3478, or `relay-node run` with [super_node.relay]"
+            ),
+            Self::PublicSip(address) => write!(
+                f,
+                "{address} can be reached from other machines, and this network is for trying things out: use \
+                 --sip 127.0.0.1:5060, or `relay-node run` with [sip]"
             ),
             Self::TurnUser(_) => f.write_str("--turn-user is written NAME:PASSWORD"),
             Self::Port(address, error) if error.kind() == std::io::ErrorKind::AddrInUse => write!(
@@ -196,7 +203,7 @@ async fn start(plan: &Plan) -> Result<Network, DevError> {
             .read(page, "/.well-known/partyline")
             .await
             .map_err(|error| DevError::System(format!("{page} {error}")))?;
-        super_nodes.push(json!({
+        let mut described = json!({
             "node": about["node"],
             "pid": child.pid(),
             "page": page.as_str(),
@@ -204,7 +211,11 @@ async fn start(plan: &Plan) -> Result<Network, DevError> {
             "quic": plan.quic[index].to_string(),
             "stun": plan.stun[index].to_string(),
             "config": plan.node_configs[index],
-        }));
+        });
+        if let Some(sip) = plan.phones.description(index) {
+            described["sip"] = sip;
+        }
+        super_nodes.push(described);
     }
     let mut description = json!({
         "domain": plan.domain,

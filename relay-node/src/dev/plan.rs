@@ -10,6 +10,10 @@ use crate::cli::Dev;
 use crate::config::Origin;
 use crate::crypto::entropy;
 
+mod phones;
+
+pub(super) use phones::Phones;
+
 /// Where ports are chosen from. They lie below those that a system gives to whoever names none, so that nobody gets one by
 /// chance before the part that it is meant for; and browsers refuse none of them.
 const PORTS: Range<u16> = 10_240..32_256;
@@ -23,6 +27,7 @@ pub(super) struct Plan {
     pub(super) quic: Vec<SocketAddr>,
     pub(super) stun: Vec<SocketAddr>,
     pub(super) outside: Outside,
+    pub(super) phones: Phones,
     pub(super) login: Origin,
     pub(super) login_config: PathBuf,
     pub(super) node_configs: Vec<PathBuf>,
@@ -41,14 +46,21 @@ impl Plan {
         {
             return Err(DevError::PublicTurn(turn));
         }
+        if let Some(sip) = arguments.sip
+            && !sip.ip().is_loopback()
+        {
+            return Err(DevError::PublicSip(sip));
+        }
         let count = usize::from(arguments.super_nodes);
-        let ports = Ports::choose(arguments.http, count, arguments.turn)?;
+        let mut held = Held::default();
+        let ports = Ports::choose(arguments.http, count, arguments.turn, &mut held)?;
         let data = match &arguments.data {
             Some(data) => absolute(data)?,
             None => own_directory(),
         };
         std::fs::create_dir_all(&data).map_err(|error| DevError::File(data.clone(), error))?;
         let outside = Outside::new(arguments, ports.tls, &data)?;
+        let phones = Phones::new(arguments, count, &mut held, &data)?;
         let origin = |address: &SocketAddr| {
             let origin = format!("http://{address}").parse();
             origin.map_err(|error| DevError::System(format!("{error}")))
@@ -64,6 +76,7 @@ impl Plan {
             quic: ports.quic,
             stun: ports.stun,
             outside,
+            phones,
             login_config: data.join("login.toml"),
             node_configs: (1..=count)
                 .map(|number| data.join(format!("node{number}.toml")))
@@ -100,7 +113,7 @@ impl Plan {
                 .unwrap_or_default();
             let text = format!(
                 "[super_node]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\norigins = {:?}\nother_urls = {:?}\nlogin = \"{}\"\ntoken = {token:?}\n\
-                 quic = \"{}\"\nstun = \"{}\"\n{page}{}",
+                 quic = \"{}\"\nstun = \"{}\"\n{page}{}{}",
                 self.data.join(format!("node{}", index + 1)),
                 self.pages[index].authority(),
                 self.pages[index],
@@ -110,6 +123,7 @@ impl Plan {
                 self.quic[index],
                 self.stun[index],
                 self.outside.section(index),
+                self.phones.section(index),
             );
             write(path, &text)?;
         }
@@ -147,8 +161,12 @@ impl Ports {
     ///
     /// From a first port on: pages and login server over TCP, QUIC at the same numbers over UDP, and STUN and TURN behind
     /// them, over both.
-    fn choose(first: SocketAddr, count: usize, turn: Option<SocketAddr>) -> Result<Self, DevError> {
-        let mut held = Held::default();
+    fn choose(
+        first: SocketAddr,
+        count: usize,
+        turn: Option<SocketAddr>,
+        held: &mut Held,
+    ) -> Result<Self, DevError> {
         let nth = |index: usize| match first.port() {
             0 => Ok(first),
             port => u16::try_from(usize::from(port) + index)
@@ -201,7 +219,7 @@ impl Outside {
             users.push((name.to_owned(), password.to_owned()));
         }
         let tls = match tls {
-            Some(address) => Some((address, certify(address, data)?)),
+            Some(address) => Some((address, certify("turn", address, data)?)),
             None => None,
         };
         Ok(Self {
@@ -236,12 +254,12 @@ impl Outside {
 }
 
 /// Makes a certificate that signs itself.
-fn certify(address: SocketAddr, data: &Path) -> Result<PathBuf, DevError> {
+fn certify(name: &str, address: SocketAddr, data: &Path) -> Result<PathBuf, DevError> {
     let system = |error: rcgen::Error| DevError::System(error.to_string());
     let pair = rcgen::KeyPair::generate().map_err(system)?;
     let names = vec!["localhost".to_owned(), address.ip().to_string()];
     let params = rcgen::CertificateParams::new(names).map_err(system)?;
-    let path = data.join("turn.pem");
+    let path = data.join(format!("{name}.pem"));
     write(&path, &params.self_signed(&pair).map_err(system)?.pem())?;
     write(&path.with_extension("key"), &pair.serialize_pem())?;
     Ok(path)
@@ -269,6 +287,18 @@ impl Held {
             match self.tcp(bound) {
                 Err(DevError::Port(..)) if address.port() == 0 => {}
                 result => return result,
+            }
+        }
+        Err(DevError::Ports(address))
+    }
+
+    /// Two ports that follow each other: the first free for both, the second for TCP.
+    fn neighbours(&mut self, address: SocketAddr) -> Result<(SocketAddr, SocketAddr), DevError> {
+        for _ in 0..TRIES {
+            let first = self.both(address)?;
+            let port = first.port().saturating_add(1);
+            if let Ok(second) = self.tcp(SocketAddr::new(address.ip(), port)) {
+                return Ok((first, second));
             }
         }
         Err(DevError::Ports(address))
@@ -330,7 +360,30 @@ mod tests {
             turn: None,
             turn_user: Vec::new(),
             allow_loopback_peers: false,
+            sip: None,
+            open_registrar: false,
         }
+    }
+
+    #[test]
+    fn r076_phones_register_on_loopback_alone_at_every_node() {
+        let mut arguments = arguments("127.0.0.1:0");
+        arguments.sip = Some("0.0.0.0:5060".parse().unwrap());
+        let refused = Plan::new(&arguments).err().unwrap();
+        assert!(refused.to_string().contains("--sip 127.0.0.1"), "{refused}");
+        arguments.sip = Some("127.0.0.1:0".parse().unwrap());
+        arguments.open_registrar = true;
+        let plan = Plan::new(&arguments).unwrap();
+        plan.write_nodes("a token").unwrap();
+        for (index, path) in plan.node_configs.iter().enumerate() {
+            let sip = crate::config::load(path, [], &[]).unwrap().sip.unwrap();
+            assert!(sip.open_registrar);
+            assert_eq!(sip.tls().port(), sip.listen.port() + 1, "on the next port");
+            let told = plan.phones.description(index).unwrap();
+            assert_eq!(told["address"], sip.listen.to_string());
+            assert!(crate::tls::server(&sip.certificate.unwrap(), &sip.key.unwrap()).is_ok());
+        }
+        plan.clean();
     }
 
     #[test]
@@ -382,7 +435,13 @@ mod tests {
 
     #[test]
     fn chosen_ports_are_none_that_others_get_by_chance() {
-        let ports = Ports::choose("127.0.0.1:0".parse().unwrap(), 9, None).unwrap();
+        let ports = Ports::choose(
+            "127.0.0.1:0".parse().unwrap(),
+            9,
+            None,
+            &mut Held::default(),
+        )
+        .unwrap();
         let all = [ports.http, ports.quic, ports.stun].concat();
         assert_eq!(all.len(), 28);
         assert!(all.iter().all(|address| PORTS.contains(&address.port())));
