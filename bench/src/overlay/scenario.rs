@@ -24,7 +24,9 @@ const RECORDS: usize = 60;
 /// Lookups of one of these super nodes in a second: 10,000 ordinary nodes that each call once an hour.
 const LOOKUPS: f64 = 2.8;
 /// Before anything is measured: the records are placed, links come to stand.
-const WARM: Duration = Duration::from_secs(900);
+const WARM: Duration = Duration::from_secs(3_600);
+/// How long before anything is measured the lookups begin.
+const ASKED: Duration = Duration::from_secs(600);
 /// When the records are placed.
 const PLACING: Duration = Duration::from_secs(60);
 /// How many of those that go crash, in tenths; the others take their leave.
@@ -259,7 +261,7 @@ impl Run {
         let end = measured + Duration::from_secs(60 * self.scenario.minutes);
         let rate = self.scenario.rate();
         let lookups = LOOKUPS * ASKERS as f64;
-        let (mut change, mut lookup) = (self.world.now, self.world.now);
+        let (mut change, mut lookup) = (self.world.now, self.world.now + (WARM - ASKED));
         let mut before = None;
         loop {
             let next = change.min(lookup).min(end);
