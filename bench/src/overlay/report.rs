@@ -164,6 +164,9 @@ pub(super) fn write(new: &[Row]) -> anyhow::Result<()> {
         std::fs::write(format!("docs/overlay-{name}.svg"), plot(&panels))?;
         let _ = writeln!(page, "![{name}](overlay-{name}.svg)\n");
     }
+    // What other measurements have to say stands behind the plots.
+    let others = earlier.rsplit_once(".svg)\n").map_or("", |(_, rest)| rest);
+    page.push_str(others);
     std::fs::write(PAGE, page.trim_end().to_owned() + "\n")?;
     Ok(())
 }
