@@ -218,6 +218,39 @@ fn a14_a_replayed_old_version_is_outdone_by_the_newest() {
 }
 
 #[test]
+fn a14_no_super_node_answers_for_another() {
+    let (mut world, alice) = with_record(76);
+    let old = world.record(&alice, key("k"), b"old", |control| {
+        control.sequence -= 60_000
+    });
+    let (overlay, id) = (world.overlay(), world.super_nodes[2]);
+    world.network.with(id, |node, _| {
+        let Node::Sn(sn) = node else { return };
+        sn.evil = Some(Box::new(move |_, bytes| {
+            let Ok(FromSuperNode::Records { request, .. }) = frame::decode(overlay, &bytes) else {
+                return vec![bytes];
+            };
+            // What the reader asked the other super node has a number near his own.
+            let answer = |request| FromSuperNode::Records {
+                request,
+                records: vec![old.clone()],
+                end: Some(SearchEnd::Complete),
+            };
+            let others = (request.saturating_sub(3)..request + 4).filter(|other| *other != request);
+            let requests = others.chain([request]);
+            requests
+                .map(|request| frame::encode(overlay, &answer(request)))
+                .collect()
+        }));
+    });
+    let bob = world.user("bob", &[2, 3]);
+    let records = world.get_as(bob, key("k"), Reading::Newest).unwrap();
+    assert_eq!(records[0].body, b"true");
+    let named = (Some(world.id_of(2)), Misbehaviour::OutOfPlace);
+    assert!(world.complaints(bob).contains(&named));
+}
+
+#[test]
 fn nothing_trustworthy_anywhere_is_an_error_of_its_own() {
     let (mut world, _) = with_record(75);
     for at in 0..7 {
