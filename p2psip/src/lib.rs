@@ -11,6 +11,7 @@ mod aor;
 mod end;
 pub mod location;
 mod peer;
+mod phone;
 mod super_node;
 
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
@@ -24,6 +25,7 @@ pub use overlay::{
     GetError, Key, Limits, LinkId, PlaceError, Placement, Policy, QueryId, SignedRecord,
 };
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
+pub use phone::{phone_location, phone_targets};
 pub use sip::{CallId, Caller, Candidate};
 pub use super_node::{
     Misconduct, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,

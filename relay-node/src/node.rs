@@ -113,6 +113,15 @@ impl RunningNode {
         })
     }
 
+    /// The overlay's API for another role of this program.
+    #[must_use]
+    pub(crate) fn api(&self) -> Api {
+        Api {
+            node: self.node,
+            arrivals: self.arrivals.clone(),
+        }
+    }
+
     /// Looks a key up, all records or those of one owner (draft §9).
     ///
     /// # Errors
@@ -172,6 +181,51 @@ impl RunningNode {
     /// Waits until the node ends by itself, which it should not.
     pub async fn ended(&mut self) {
         let _ = (&mut self.driver).await;
+    }
+}
+
+/// What another role of this program asks the super node for.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    /// The super node.
+    pub(crate) node: NodeId,
+    arrivals: mpsc::Sender<Arrival>,
+}
+
+impl Api {
+    /// Looks a key up. Asked in the order of the calls, or not at all if too much waits.
+    pub(crate) fn get(
+        &self,
+        key: RecordKey,
+    ) -> Option<oneshot::Receiver<Result<Vec<SignedRecord>, GetError>>> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call::Get {
+            key,
+            owner: None,
+            answer,
+        };
+        self.call(call).then_some(answered)
+    }
+
+    /// Places a record of the node's own, in the order of the calls, or not at all if too much waits.
+    pub(crate) fn update(
+        &self,
+        key: RecordKey,
+        body: Vec<u8>,
+        placement: Placement,
+    ) -> Option<oneshot::Receiver<Result<u64, PlaceError>>> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call::Update {
+            key,
+            body,
+            placement,
+            answer,
+        };
+        self.call(call).then_some(answered)
+    }
+
+    fn call(&self, call: Call) -> bool {
+        self.arrivals.try_send(Arrival::Called(call)).is_ok()
     }
 }
 

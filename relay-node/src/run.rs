@@ -62,9 +62,6 @@ impl Roles {
         let mut servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
-        if let Some(config) = config.sip {
-            servers.push(sip::start(config).await.map_err(RunError::Sip)?.task);
-        }
         let (at_once, later) = match config.promotion {
             Some(rules) => (None, config.super_node.map(|node| (rules, node))),
             None => (config.super_node, None),
@@ -73,6 +70,11 @@ impl Roles {
             Some(config) => Some(node::start(config).await.map_err(RunError::Node)?),
             None => None,
         };
+        if let Some(config) = config.sip {
+            let overlay = node.as_ref().map(RunningNode::api);
+            let sip = sip::start_with(config, overlay).await;
+            servers.push(sip.map_err(RunError::Sip)?.task);
+        }
         let ordinary = match config.ordinary_node {
             Some(config) => Some(ordinary::start(config).await.map_err(RunError::Ordinary)?),
             None => None,

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use machine::Machine;
 use sip::message::Flaw;
 use sip::proxy::{Event, Input as ProxyInput, Listener, Located};
+use sip::registrar::Event as Registration;
 use sip::server::{Config, Input, Output, Server};
 use sip::{Peer, Transport};
 use tokio::net::{TcpListener, UdpSocket};
@@ -19,14 +20,16 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::config::Sip;
 use crate::crypto::entropy;
-use crate::node::in_words;
+use crate::node::{Api, in_words};
 use crate::tls::{self, TlsError};
 
 mod connections;
 mod names;
+mod overlay;
 
 use connections::{Arrival, Connections};
 use names::Names;
+use overlay::{Overlay, Told};
 
 /// Messages from connections that may wait.
 const ARRIVALS: usize = 4_096;
@@ -74,11 +77,16 @@ pub struct RunningSip {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Starts the SIP server.
+/// Starts the SIP server of a domain that no overlay knows of.
 ///
 /// # Errors
 /// What keeps it from starting.
 pub async fn start(config: Sip) -> Result<RunningSip, SipError> {
+    start_with(config, None).await
+}
+
+/// Starts the SIP server, which places records of its users in the overlay, and looks for those of others there.
+pub(crate) async fn start_with(config: Sip, api: Option<Api>) -> Result<RunningSip, SipError> {
     let clock = Clock::start();
     let listen = |what| move |error| SipError::Listen(what, config.listen, error);
     let tcp = TcpListener::bind(config.listen)
@@ -109,7 +117,9 @@ pub async fn start(config: Sip) -> Result<RunningSip, SipError> {
         arrivals,
     );
     let machine = Server::new(machine_config(&config, address, tls));
+    let overlay = Overlay::new(api, clock, &config.host(), address.port());
     let driver = Driver {
+        overlay,
         machine,
         clock,
         udp,
@@ -156,6 +166,7 @@ struct Driver {
     udp: UdpSocket,
     connections: Connections,
     names: Names,
+    overlay: Overlay,
     config: Sip,
 }
 
@@ -174,6 +185,7 @@ impl Driver {
                 Some((lookup, peers)) = self.names.next() => {
                     self.input(ProxyInput::Resolved { lookup, peers });
                 }
+                Some(told) = self.overlay.next() => self.take_told(told),
                 () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
                     self.machine.handle_timeout(self.clock.now());
                     self.drain();
@@ -217,6 +229,16 @@ impl Driver {
         }
     }
 
+    fn take_told(&mut self, told: Told) {
+        match told {
+            Told::Found { lookup, targets } => {
+                let located = Located::Targets(targets);
+                self.input(ProxyInput::Located { lookup, located });
+            }
+            Told::NotPlaced { aor } => self.overlay.note(&aor, self.machine.registrar(), true),
+        }
+    }
+
     fn input(&mut self, input: ProxyInput) {
         self.machine
             .handle_input(Input::Proxy(input), self.clock.now());
@@ -232,12 +254,7 @@ impl Driver {
                     self.connections.close(peer);
                 }
                 Output::Resolve { lookup, uri } => self.names.resolve(lookup, &uri),
-                Output::Elsewhere { lookup, uri } => {
-                    tracing::debug!(uri, "nobody is registered as this user");
-                    let located = Located::Targets(Vec::new());
-                    let answer = Input::Proxy(ProxyInput::Located { lookup, located });
-                    self.machine.handle_input(answer, self.clock.now());
-                }
+                Output::Elsewhere { lookup, uri } => self.overlay.find(lookup, uri),
                 Output::Secret {
                     id,
                     user,
@@ -250,7 +267,14 @@ impl Driver {
                     self.machine
                         .handle_input(Input::Secret { id, secret }, self.clock.now());
                 }
-                Output::Registration(event) => tracing::debug!("SIP registration: {event:?}"),
+                Output::Registration(Registration::Refreshed { aor }) => {
+                    self.overlay.note(&aor, self.machine.registrar(), false);
+                }
+                Output::Registration(
+                    Registration::Bound { aor } | Registration::Unbound { aor },
+                ) => {
+                    self.overlay.note(&aor, self.machine.registrar(), true);
+                }
                 Output::Event(event) => tell(&event),
             }
         }

@@ -7,6 +7,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::*;
 use crate::config;
+use crate::testing::{Offline, PATIENCE, sees};
 
 async fn server(more: &str) -> RunningSip {
     let text = format!("[sip]\ndomain = \"example.org\"\nlisten = \"127.0.0.1:0\"\n{more}\n");
@@ -93,6 +94,85 @@ async fn r076_phones_register_by_udp_and_tcp_and_call_each_other() {
     bob.send(ok.as_bytes()).await.unwrap();
     assert!(message(&mut alice).await.starts_with("SIP/2.0 200 OK\r\n"));
     server.task.abort();
+}
+
+/// A phone of `user` that is registered at a server.
+async fn phone(server: &RunningSip, user: &str) -> UdpSocket {
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    phone.connect(server.listen).await.unwrap();
+    let at = phone.local_addr().unwrap();
+    let contact = format!("Contact: <sip:{user}@{at}>\r\n");
+    let register = request("REGISTER", user, &format!("UDP {at}"), &contact);
+    phone.send(register.as_bytes()).await.unwrap();
+    assert!(datagram(&phone).await.starts_with("SIP/2.0 200 "));
+    phone
+}
+
+#[tokio::test]
+async fn r070_r077_r079_phones_at_two_super_nodes_find_each_other_by_the_overlay() {
+    let overlay = Offline::new();
+    let mut first = overlay.super_node("1", &[]).await;
+    let mut second = overlay.super_node("2", &[&first]).await;
+    for node in [&mut first, &mut second] {
+        sees(node, 2).await;
+    }
+    let mut servers = Vec::new();
+    for node in [&first, &second] {
+        let text =
+            "[sip]\ndomain = \"example.org\"\nlisten = \"127.0.0.1:0\"\nopen_registrar = true\n";
+        let config = config::parse(Path::new("sip.toml"), text, [], &[]).unwrap();
+        servers.push(
+            start_with(config.sip.unwrap(), Some(node.api()))
+                .await
+                .unwrap(),
+        );
+    }
+    let bob = phone(&servers[0], "bob").await;
+    let alice = phone(&servers[1], "alice").await;
+    let via = format!("UDP {}", alice.local_addr().unwrap());
+    // The record is placed a moment after bob has his answer.
+    let mut tries = 0;
+    let arrived = loop {
+        tries += 1;
+        let message =
+            request("MESSAGE", "bob", &via, "").replace("z9hG4bK", &format!("z9hG4bK{tries}"));
+        alice.send(message.as_bytes()).await.unwrap();
+        tokio::select! {
+            arrived = datagram(&bob) => break arrived,
+            refused = datagram(&alice) => assert!(refused.starts_with("SIP/2.0 480 "), "{refused}"),
+        }
+    };
+    let uri = format!("MESSAGE sip:bob@{} SIP/2.0\r\n", bob.local_addr().unwrap());
+    assert!(arrived.starts_with(&uri), "{arrived}");
+    assert_eq!(
+        arrived.matches("\r\nVia: ").count(),
+        3,
+        "by both proxies: {arrived}"
+    );
+
+    // When he has gone, he is found no more.
+    let at = bob.local_addr().unwrap();
+    let gone = request(
+        "REGISTER",
+        "bob",
+        &format!("UDP {at}"),
+        "Contact: *\r\nExpires: 0\r\n",
+    );
+    let gone = gone
+        .replace("CSeq: 1", "CSeq: 2")
+        .replace("z9hG4bK", "z9hG4bKx");
+    bob.send(gone.as_bytes()).await.unwrap();
+    assert!(datagram(&bob).await.starts_with("SIP/2.0 200 "));
+    let key = p2psip::Aor::read("sip:bob@example.org").unwrap().key();
+    let empty = async {
+        while second.get(key, None).await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, empty).await.unwrap();
+    for server in servers {
+        server.task.abort();
+    }
 }
 
 #[tokio::test]
