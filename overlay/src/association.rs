@@ -104,7 +104,7 @@ pub enum FromSuperNode {
         time: u64,
         /// Super nodes to try next time, in this order: itself first, if it wants to be tried first again; then others.
         super_nodes: Vec<Contact>,
-        /// STUN servers, `stun:host:port`.
+        /// STUN servers, `stun:host:port`; and relays: addresses, user name and password, a space between any two.
         stun: Vec<String>,
         /// The revocation list, if it is newer than the ordinary node's.
         revocations: Option<Vec<u8>>,

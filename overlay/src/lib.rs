@@ -36,7 +36,7 @@ pub use ordinary::{
 };
 pub use record::{Control, Policy, RecordFault, SignedRecord, Writer};
 pub use supernode::{
-    Intern, Limits, Member, Offence, Offender, Seed, SuperNode, SuperNodeConfig, SuperNodeEvent,
-    SuperNodeInput, SuperNodeOutput,
+    Intern, Limits, Member, Offence, Offender, Relays, Seed, SuperNode, SuperNodeConfig,
+    SuperNodeEvent, SuperNodeInput, SuperNodeOutput,
 };
 pub use wire::Wire;

@@ -39,7 +39,7 @@ use credential::{Check, Job, MemberStatement, NodeId, RevocationList, Sign};
 use machine::{Instant, Machine, Outbox, Rng};
 
 pub use self::interface::{
-    Limits, Offence, Offender, Seed, SuperNodeConfig, SuperNodeEvent, SuperNodeInput,
+    Limits, Offence, Offender, Relays, Seed, SuperNodeConfig, SuperNodeEvent, SuperNodeInput,
     SuperNodeOutput,
 };
 pub use self::ring::{Intern, Member};
@@ -76,6 +76,7 @@ pub struct SuperNode {
     leave_announced: bool,
     ring: Ring,
     interner: Option<Arc<dyn Intern>>,
+    relays: Option<Arc<dyn Relays>>,
     news: Spreading,
     /// When the word of some members came last.
     heard: BTreeMap<NodeId, Instant>,
@@ -263,6 +264,7 @@ impl SuperNode {
             leave_announced: false,
             ring: Ring::new(own),
             interner: None,
+            relays: None,
             news: Spreading::default(),
             heard: BTreeMap::new(),
             suspects: BTreeMap::new(),
@@ -333,6 +335,11 @@ impl SuperNode {
     /// Has its table share what it knows of members with other nodes of the process.
     pub fn share(&mut self, interner: Arc<dyn Intern>) {
         self.interner = Some(interner);
+    }
+
+    /// Has it name relays to ordinary nodes.
+    pub fn name_relays(&mut self, relays: Arc<dyn Relays>) {
+        self.relays = Some(relays);
     }
 
     fn wall(&self, now: Instant) -> u64 {

@@ -22,7 +22,7 @@ pub use location::{LocationError, ProxyLocation, UserLocation};
 pub use overlay::peer::SlotId;
 /// What the overlay's own API deals in (draft §9).
 pub use overlay::{
-    GetError, Key, Limits, LinkId, PlaceError, Placement, Policy, QueryId, SignedRecord,
+    GetError, Key, Limits, LinkId, PlaceError, Placement, Policy, QueryId, Relays, SignedRecord,
 };
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
 pub use phone::{phone_location, phone_targets};

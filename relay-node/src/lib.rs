@@ -22,6 +22,7 @@ pub mod identity;
 mod links;
 pub mod login;
 mod multicast;
+mod naming;
 pub mod node;
 pub mod ordinary;
 mod outlet;

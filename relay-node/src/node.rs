@@ -27,6 +27,7 @@ use crate::http::{self, Origins, Site};
 use crate::identity::{Identity, IdentityError, Vault};
 use crate::links::{LinkError, Links};
 use crate::multicast::Offer;
+use crate::naming::{Finder, Giver};
 use crate::probe::Prober;
 use crate::shelf::Shelf;
 use crate::stun;
@@ -292,12 +293,18 @@ pub async fn start_with<M: SuperNodeMachine>(
         clock.now(),
     );
     machine.handle_input(SuperNodeInput::Restored(kept), clock.now());
+    let (identities, current) = watch::channel(identity.clone());
+    let own = relay::own(&config, &vault)?;
+    let giver = Giver::new(clock, identities.subscribe(), revoked.clone(), own);
+    let giver = Arc::new(giver);
+    let (finder, named) = Finder::new(giver.clone(), client.clone(), known.clone());
+    machine.core().name_relays(Arc::new(named));
+    tasks.spawn(finder.run());
     let door = Door {
         arrivals: arrivals.clone(),
         numbers: Arc::new(AtomicU64::new(1)),
         secure: config.certificate.is_some(),
     };
-    let (identities, current) = watch::channel(identity.clone());
     let thread = Thread::start().map_err(NodeError::Threads)?;
     let links = {
         let _there = thread.runtime().enter();
@@ -326,7 +333,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         identities.subscribe(),
         revoked.clone(),
     );
-    let site = Site::new(
+    let mut site = Site::new(
         &config,
         &identity,
         clock,
@@ -335,6 +342,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         door,
         prober,
     );
+    site.giver = Some(giver);
     tasks.spawn(http::serve(listener, tls, Arc::new(site)));
     let chores = Chores {
         config: config.clone(),

@@ -12,8 +12,9 @@ use crate::reach::Verdict;
 use crate::request::{Outcome, Refusal, Request};
 use crate::server::Server;
 
-/// RFC 8656 §12: "0x4000 through 0x4FFF".
-const CHANNELS: core::ops::RangeInclusive<u16> = 0x4000..=0x4fff;
+/// RFC 8656 §12 ends it at 0x4FFF, but RFC 5766, by which coturn's and older browsers' clients choose, at 0x7FFE. On the
+/// server's socket nothing else begins with these bits.
+const CHANNELS: core::ops::RangeInclusive<u16> = 0x4000..=0x7ffe;
 
 impl Server {
     pub(crate) fn create_permission(&mut self, request: &Request<'_>, now: Instant) -> Outcome {

@@ -160,8 +160,17 @@ interface CallEvents {
 
 /** A phone: one identity on one browser. */
 export class Phone extends EventTarget {
-  /** @param options `origin`: the super node to learn the network from; the page's own by default. */
-  constructor(options?: { origin?: string });
+  /**
+   * @param options `origin`: the super node to learn the network from; the page's own by default. `relayOnly`: as the
+   * property of that name.
+   */
+  constructor(options?: { origin?: string; relayOnly?: boolean });
+
+  /**
+   * Whether calls go by relays alone, so that nobody who is called or calls learns the own address. It holds for calls
+   * that begin later.
+   */
+  relayOnly: boolean;
 
   readonly state: PhoneState;
   readonly identity: Identity | null;

@@ -27,11 +27,16 @@ export class Media {
   #held = [];
   /** @type {Promise<void>} */ #ready = Promise.resolve();
 
-  /** @param {RTCCertificate} certificate @param {string[]} stun addresses, `stun:host:port` */
-  constructor(certificate, stun) {
+  /**
+   * @param {RTCCertificate} certificate
+   * @param {string[]} servers of STUN, `stun:host:port`; and relays, `turn:.. turn:.. name password`
+   * @param {boolean} [relayed] whether only relays may carry the call, which hides one's own address
+   */
+  constructor(certificate, servers, relayed) {
     this.connection = new RTCPeerConnection({
       certificates: [certificate],
-      iceServers: stun.length ? [{ urls: stun }] : [],
+      iceServers: servers.map(iceServer),
+      iceTransportPolicy: relayed ? 'relay' : 'all',
       bundlePolicy: 'max-bundle',
     });
     this.connection.onicecandidate = ({ candidate }) => this.#gathered(candidate);
@@ -206,4 +211,11 @@ export class Media {
     track.onmute = track.onunmute = () => this.#events?.track();
     this.#events?.track();
   }
+}
+
+/** @param {string} text @returns {RTCIceServer} */
+function iceServer(text) {
+  const urls = text.split(' ');
+  const [username, credential] = urls.splice(urls.length > 2 ? -2 : urls.length);
+  return { urls, username, credential };
 }

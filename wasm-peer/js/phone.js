@@ -24,10 +24,12 @@ export class Phone extends EventTarget {
   /** @type {Identity | null} */ #identity = null;
   /** @type {Registration | null} */ #registration = null;
   #away = false;
+  #relayOnly = false;
   #lock = new TabLock({ lost: () => this.#waitForTurn(), signedOut: () => this.#signedOut() });
 
-  constructor({ origin = location.origin } = {}) {
+  constructor({ origin = location.origin, relayOnly = false } = {}) {
     super();
+    this.#relayOnly = relayOnly;
     this.#origin = origin;
     this.#network = this.#learn();
     loadPeer().catch(() => {});
@@ -43,6 +45,15 @@ export class Phone extends EventTarget {
 
   get accountUrl() {
     return this.#known?.login ? new URL('/account', this.#known.login).href : null;
+  }
+
+  get relayOnly() {
+    return this.#relayOnly;
+  }
+
+  set relayOnly(value) {
+    this.#relayOnly = value;
+    this.#registration?.hide(value);
   }
 
   /** @returns {readonly Call[]} */
@@ -181,6 +192,7 @@ export class Phone extends EventTarget {
     // Meanwhile the page may have gone, or gone and come back.
     if (this.#identity !== identity || this.#away || this.#registration) return registration.close();
     this.#registration = registration;
+    registration.hide(this.#relayOnly);
   }
 
   /** The page goes, perhaps to come back: callers shall hear at once that nobody is here. */

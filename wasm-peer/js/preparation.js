@@ -9,7 +9,8 @@ const KEPT = 30_000;
 
 export class Preparation {
   devices = new Devices();
-  /** STUN servers, `stun:host:port`. @type {string[]} */ #stun = [];
+  /** STUN servers and relays. @type {string[]} */ #stun = [];
+  #relayed = false;
   #certificate;
   /** @type {Media | null} */ #media = null;
   /** For the next incoming call. It opens no port before that comes. @type {Media | null} */ #spare = null;
@@ -27,7 +28,15 @@ export class Preparation {
       this.#spare?.close();
       this.#spare = null;
     }
-    this.#spare ??= new Media(this.#certificate, this.#stun);
+    this.#spare ??= this.#make();
+  }
+
+  /** @param {boolean} relayed whether only relays may carry calls */
+  hide(relayed) {
+    if (relayed === this.#relayed) return;
+    this.#relayed = relayed;
+    this.close();
+    this.expect();
   }
 
   /** Prepares a call that will want this microphone. @param {import('./devices.js').Wish} audio */
@@ -63,14 +72,18 @@ export class Preparation {
 
   /** Media for an incoming call. */
   incoming() {
-    const media = this.#spare ?? new Media(this.#certificate, this.#stun);
+    const media = this.#spare ?? this.#make();
     this.#spare = null;
     return media;
   }
 
   #outgoing() {
-    const media = new Media(this.#certificate, this.#stun);
+    const media = this.#make();
     media.prepareOffer();
     return media;
+  }
+
+  #make() {
+    return new Media(this.#certificate, this.#stun, this.#relayed);
   }
 }

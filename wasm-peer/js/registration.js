@@ -83,6 +83,11 @@ export class Registration {
     return [...this.#calls.values()];
   }
 
+  /** @param {boolean} relayed whether only relays may carry calls from now on */
+  hide(relayed) {
+    this.#preparation.hide(relayed);
+  }
+
   /** @param {string} [target] @param {import('./devices.js').Wish} [audio] */
   warm(target, audio = true) {
     if (target) this.#peer.warm(target);

@@ -164,6 +164,7 @@ export const german = {
   'settings.numbered': 'Gerät {number}',
   'settings.language': 'Sprache',
   'settings.browserLanguage': 'Wie der Browser',
+  'settings.relayOnly': 'Meine Adresse verbergen: Anrufe laufen über Relais',
   'settings.shortcuts': 'Tasten im Anruf: M, V, Esc',
   'settings.notices': 'Bei Anrufen benachrichtigen, wenn diese Seite verborgen ist',
 };

@@ -163,6 +163,7 @@ export const english = {
   'settings.numbered': 'Device {number}',
   'settings.language': 'Language',
   'settings.browserLanguage': 'As the browser',
+  'settings.relayOnly': 'Hide my address: calls go by relays',
   'settings.shortcuts': 'Keys in a call: M, V, Esc',
   'settings.notices': 'Notify me of calls when this page is hidden',
 };

@@ -16,6 +16,7 @@ export function settings(line) {
   const speaker = byId('choose-speaker', HTMLSelectElement);
   const tongue = byId('choose-language', HTMLSelectElement);
   const shortcuts = byId('use-shortcuts', HTMLInputElement);
+  const relayOnly = byId('relay-only', HTMLInputElement);
   const level = byId('microphone-level', HTMLMeterElement);
   /** @type {MediaStream | null} */
   let stream = null;
@@ -67,6 +68,7 @@ export function settings(line) {
   on(button('open-settings'), 'click', () => {
     talk();
     shortcuts.checked = recall('shortcuts', true);
+    relayOnly.checked = line.phone.relayOnly;
     show(button('allow-notices'), 'Notification' in window && Notification.permission === 'default');
     dialog.showModal();
     void preview(false);
@@ -89,6 +91,10 @@ export function settings(line) {
     talk();
     void list();
     line.changed();
+  });
+  on(relayOnly, 'change', () => {
+    line.phone.relayOnly = relayOnly.checked;
+    remember('relayOnly', relayOnly.checked);
   });
   on(shortcuts, 'change', () => remember('shortcuts', shortcuts.checked));
   on(button('allow-notices'), 'click', async () => {

@@ -21,6 +21,7 @@ const PARTS: &[Part] = &[
     ("clippy", clippy),
     ("build", |_| build()),
     ("unit", unit),
+    ("relay", relay),
     ("browser", browser),
 ];
 
@@ -106,7 +107,7 @@ fn clippy(_: &mut Count) -> Result<()> {
         "--workspace",
         "--all-targets",
         "--features",
-        "tests/browsers",
+        "tests/browsers,tests/coturn",
     ]);
     shell::run(cargo.args(["--", "--deny", "warnings"]))
 }
@@ -122,6 +123,15 @@ fn unit(count: &mut Count) -> Result<()> {
         workspace::cargo().args(["test", "--workspace", "--no-fail-fast"]),
         count,
     )
+}
+
+/// The relay, as clients of another project see it.
+fn relay(count: &mut Count) -> Result<()> {
+    tools::coturn()?;
+    shell::run(workspace::cargo().arg("build").args(workspace::SELECTION))?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--workspace", "--features", "tests/coturn"]);
+    tests(cargo.args(["--no-fail-fast", "--test", "relay"]), count)
 }
 
 fn browser(count: &mut Count) -> Result<()> {

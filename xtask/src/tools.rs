@@ -23,6 +23,11 @@ pub(crate) fn python() -> Result<()> {
     packages(&[(&["python3"], "python3")])
 }
 
+/// Makes sure that coturn's clients are there.
+pub(crate) fn coturn() -> Result<()> {
+    packages(&[(&["turnutils_uclient"], "coturn")])
+}
+
 /// Installs the packages whose programs are missing, or says which command would.
 pub(crate) fn packages(wanted: &[(&[&str], &str)]) -> Result<()> {
     let missing: Vec<&str> = wanted

@@ -94,7 +94,7 @@ pub enum OrdinaryEvent {
         node: NodeId,
         /// The URL that was dialled.
         url: String,
-        /// Its STUN servers, `stun:host:port`.
+        /// Its STUN servers, `stun:host:port`; and relays: addresses, user name and password, a space between any two.
         stun: Vec<String>,
     },
     /// An association is gone. The node already looks for another.

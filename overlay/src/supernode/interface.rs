@@ -41,6 +41,13 @@ pub struct SuperNodeConfig {
     pub seed: [u8; 32],
 }
 
+/// Names relays to ordinary nodes, each with a credential for one user. The overlay does not know what a relay is.
+pub trait Relays: core::fmt::Debug + Send + Sync {
+    /// Texts for the user of this URI, the nearest relay first. The same question has the same answer until the driver
+    /// has learnt of other relays.
+    fn named_to(&self, uri: &str) -> Vec<String>;
+}
+
 /// A member to join by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seed {

@@ -1,11 +1,12 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use credential::{Certificate, MemberStatement, NodeId, RevocationList};
 use machine::{Instant, Machine, Outbox, Rng};
-use overlay::{Key, Offence, Offender, Placement, QueryId, Seed};
+use overlay::{Key, Offence, Offender, Placement, QueryId, Relays, Seed};
 use sip::FlowId;
 use sip::edge::{Action, Edge, Refusal, Source};
 
@@ -89,6 +90,11 @@ impl SuperNode {
     /// The super nodes that it knows, itself included: id and WebSocket address.
     pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
         self.overlay.members()
+    }
+
+    /// Has it name relays to ordinary nodes.
+    pub fn name_relays(&mut self, relays: Arc<dyn Relays>) {
+        self.overlay.name_relays(relays);
     }
 
     /// Leaves the overlay: hands its records on, says so, and closes its links.

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +20,7 @@ use crate::config::SuperNode;
 use crate::direct::Door;
 use crate::driver::Status;
 use crate::identity::Identity;
+use crate::naming::{self, Giver};
 use crate::probe::{Prober, Refused};
 
 const IDLE: Duration = Duration::from_secs(25);
@@ -34,6 +36,8 @@ pub(crate) struct Site {
     /// Somebody who is silent for this long gets a ping, and after as long again the end.
     pub(super) idle: Duration,
     prober: Prober,
+    /// Who gives other super nodes what they need to name this node's relay.
+    pub(crate) giver: Option<Arc<Giver>>,
     page: Page,
     status: watch::Receiver<Status>,
     about: Bytes,
@@ -66,6 +70,7 @@ impl Site {
             origins,
             idle: IDLE,
             prober,
+            giver: None,
             page: Page::new(config.page.clone()),
             status,
             about: about.to_string().into(),
@@ -78,6 +83,7 @@ impl Site {
         match request.uri().path() {
             "/p2psip" => websocket::upgrade(self, request, from),
             "/probe" if request.method() == Method::POST => self.probe(request, from).await,
+            "/relay" if request.method() == Method::POST => self.relay(request).await,
             _ if !reading => plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Only GET and HEAD are answered here.\n",
@@ -127,6 +133,30 @@ impl Site {
             Err(refused) => (StatusCode::FORBIDDEN, in_words(&refused)),
         };
         plain(status, text)
+    }
+}
+
+impl Site {
+    /// Gives a super node what it needs to name this node's relay.
+    async fn relay(&self, request: Request<Incoming>) -> Response<Body> {
+        let body = Limited::new(request.into_body(), PROBE).collect();
+        let Ok(Ok(body)) = timeout(PATIENCE, body).await else {
+            return plain(StatusCode::BAD_REQUEST, "That is no request for a relay.\n");
+        };
+        let given = match &self.giver {
+            Some(giver) => giver.answer(&body.to_bytes()),
+            None => Err(naming::Refused::NoRelay),
+        };
+        let status = match &given {
+            Ok(_) => StatusCode::OK,
+            Err(naming::Refused::NoRelay) => StatusCode::NOT_FOUND,
+            Err(naming::Refused::Form) => StatusCode::BAD_REQUEST,
+            Err(_) => StatusCode::FORBIDDEN,
+        };
+        match given {
+            Ok(given) => plain(status, serde_json::to_vec(&given).unwrap_or_default()),
+            Err(refused) => plain(status, format!("{refused}\n")),
+        }
     }
 }
 

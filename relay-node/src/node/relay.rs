@@ -53,6 +53,18 @@ pub(super) fn listen(
     })
 }
 
+/// What credentials for the node's own relay are made with, and its addresses; nothing if it does not relay.
+pub(super) fn own(
+    config: &SuperNode,
+    vault: &Vault,
+) -> Result<Option<(Secret, Vec<String>)>, NodeError> {
+    if config.relay.is_none() {
+        return Ok(None);
+    }
+    let secret = vault.relay_secret().map_err(NodeError::Identity)?;
+    Ok(Some((Secret::new(secret), config.relay_urls())))
+}
+
 /// Starts the server.
 pub(super) fn start(
     config: &SuperNode,

@@ -41,8 +41,8 @@ struct Connection {
     dialling: bool,
     joined: Option<StreamId>,
     unsent: Vec<u8>,
-    /// As the kernel was told.
-    armed: (bool, bool),
+    /// What the kernel was told to wait for, reading and writing; nothing, if it was told nothing.
+    armed: Option<(bool, bool)>,
 }
 
 impl Peers {
@@ -147,7 +147,7 @@ impl Peers {
             dialling,
             joined: None,
             unsent: Vec::new(),
-            armed: (false, false),
+            armed: None,
         };
         self.connections.insert(self.next, added);
         self.next
@@ -187,7 +187,7 @@ impl Peers {
         let number = self.add(socket.into(), true);
         if let Some(connection) = self.connections.get_mut(&number) {
             watch_for(epoll, &connection.socket, Token::Peer(number), true)?;
-            (connection.id, connection.armed) = (Some(id), (false, true));
+            (connection.id, connection.armed) = (Some(id), Some((false, true)));
         }
         self.numbers.insert(id, number);
         Ok(())
@@ -205,9 +205,9 @@ impl Peers {
             return;
         };
         connection.joined = Some(stream);
-        if connection.armed == (false, false) {
+        if connection.armed.is_none() {
             let _ = watch_for(epoll, &connection.socket, Token::Peer(number), false);
-            connection.armed = (true, false);
+            connection.armed = Some((true, false));
         }
         connection.write(bytes);
     }
@@ -280,14 +280,12 @@ impl Peers {
     /// Tells the kernel which connections wait for what.
     pub(super) fn arm(&mut self, epoll: &OwnedFd, mut takes_more: impl FnMut(StreamId) -> bool) {
         for (number, connection) in &mut self.connections {
-            if connection.dialling
-                || connection.armed == (false, false) && connection.joined.is_none()
-            {
+            let Some(armed) = connection.armed.filter(|_| !connection.dialling) else {
                 continue;
-            }
+            };
             let reading = connection.joined.is_some_and(&mut takes_more);
             let wanted = (reading, !connection.unsent.is_empty());
-            if connection.armed != wanted {
+            if armed != wanted {
                 change(
                     epoll,
                     &connection.socket,
@@ -295,7 +293,7 @@ impl Peers {
                     wanted.0,
                     wanted.1,
                 );
-                connection.armed = wanted;
+                connection.armed = Some(wanted);
             }
         }
     }

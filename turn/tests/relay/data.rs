@@ -125,7 +125,7 @@ fn a_channel_stands_for_one_peer_and_a_peer_has_one_channel() {
     assert_eq!(stage.bind(&login, client(1), 0x4001, other), 400);
     assert_eq!(stage.bind(&login, client(1), 0x4002, peer), 400);
     assert_eq!(stage.bind(&login, client(1), 0x4002, other), 0);
-    for number in [0x3fff, 0x5000, 0x7fff, 0, 0xffff] {
+    for number in [0x3fff, 0x8000, 0x7fff, 0, 0xffff] {
         assert_eq!(
             stage.bind(&login, client(1), number, "198.51.100.7:1"),
             400,

@@ -148,11 +148,16 @@ impl SuperNode {
         }
         usage.associations += 1;
         association.state = Phase::Standing(user.clone());
+        let relays = self
+            .relays
+            .iter()
+            .flat_map(|relays| relays.named_to(&user.uri));
+        let stun = self.config.stun.iter().cloned().chain(relays).collect();
         let behind = association.revocations < self.revocations.number();
         let welcome = FromSuperNode::Welcome {
             time: self.wall(now),
             super_nodes: self.proposals(),
-            stun: self.config.stun.clone(),
+            stun,
             revocations: behind.then(|| self.revocations.to_bytes()),
         };
         self.send_ordinary(link, &welcome);
