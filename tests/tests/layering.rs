@@ -111,7 +111,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("machine", &["rand_chacha", "rand_core"]),
     ("credential", &["serde"]),
     ("overlay", &["postcard", "serde", "sha1"]),
-    ("sip", &[]),
+    ("sip", &["hashbrown", "md-5", "sha2"]),
     ("turn", &["hashbrown", "hmac", "md-5", "sha1", "sha2"]),
     ("p2psip", &["quick-xml"]),
     ("sim", &["rand_chacha", "rand_core"]),
