@@ -258,10 +258,16 @@ impl Proxy {
             .as_deref()
     }
 
-    /// Says whether a URI is in an own domain, or at one of this proxy's addresses.
+    /// Says whether an address of record is in an own domain. Where the domain is a number, addresses have no port, wherever
+    /// this proxy listens.
     #[must_use]
-    pub fn serves(&self, uri: &str) -> bool {
-        place(uri).is_some_and(|place| self.is_own(&place))
+    pub fn serves(&self, aor: &str) -> bool {
+        place(aor).is_some_and(|place| {
+            let mut listeners = self.config.listeners.iter();
+            let named =
+                place.port.is_none() && listeners.any(|one| route::is_host(&one.host, place.host));
+            named || self.is_own(&place)
+        })
     }
 
     /// Answers a request that has no transaction here: a REGISTER. `headers` are whole lines, `problem` says what is wrong, if

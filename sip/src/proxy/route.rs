@@ -210,7 +210,7 @@ impl Proxy {
     }
 }
 
-fn is_host(one: &str, other: &str) -> bool {
+pub(super) fn is_host(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || matches!((numeric(one), numeric(other)), (Some(one), Some(other)) if one == other)
 }

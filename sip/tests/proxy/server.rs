@@ -111,6 +111,11 @@ fn r076_r079_an_open_server_registers_and_connects() {
     let located = Located::Targets(vec![]);
     let sent = domain.input(Input::Proxy(proxy::Input::Located { lookup, located }));
     assert_eq!(short(&sent), ["192.0.2.1:5060 480 INVITE"]);
+    // Programs that are pointed at a number take that for their domain.
+    let number = register(1, "")
+        .replace("example.org", "192.0.2.10")
+        .replace("z9hG4bKreg", "z9hG4bKnum");
+    assert_eq!(domain.receive(BOB, &number)[0].1.status(), Some(200));
     let foreign = register(2, "").replace("To: <sip:bob@example.org>", "To: <sip:bob@example.net>");
     assert_eq!(domain.receive(BOB, &foreign)[0].1.status(), Some(404));
 }
