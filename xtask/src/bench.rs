@@ -6,6 +6,7 @@ mod faults;
 mod live;
 mod overlay;
 mod packages;
+mod sip;
 mod size;
 mod wasm;
 
@@ -14,4 +15,5 @@ pub(crate) use call::call;
 pub(crate) use faults::faults;
 pub(crate) use live::overlay_live;
 pub(crate) use overlay::overlay;
+pub(crate) use sip::sip;
 pub(crate) use size::size;

@@ -27,6 +27,9 @@ usage: cargo xtask <command>
   fuzz [TARGET..] [--seconds N]
                     throw spoilt bytes at every parser, or at the named ones, N seconds (60)
                     each, under libFuzzer; needs a C++ compiler
+  bench sip [--rounds N] [--rate N] [--calls N]
+                    registrations and calls at our SIP server and at Kamailio on this machine, by
+                    SIPp: the processor time of each; N rounds (3), calls a second (250), calls (5,000)
   bench size        how large the page's code is, beside JsSIP, and what each crate costs
   bench overlay [--full] [--members N] [--hours H] [--seeds N] [--minutes N]
                     the overlay in virtual time: hops, latency, success, bandwidth; --full takes
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         ["web", "--debug"] => web::build(Purpose::Debugging).map(|_| ()),
         ["test", parts @ ..] => test::run(parts),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["bench", "sip", arguments @ ..] => bench::sip(arguments),
         ["bench", "size"] => bench::size(),
         ["bench", "overlay", rest @ ..] => bench::overlay(rest),
         ["bench", "faults", rest @ ..] => bench::faults(rest),
