@@ -50,11 +50,25 @@ impl Network {
     ///
     /// When it doesn't come up.
     pub async fn start_with(super_nodes: usize, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(super_nodes, &[], settings).await
+    }
+
+    /// A network whose super nodes relay, also for two users of one machine.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't come up.
+    pub async fn start_relaying(super_nodes: usize) -> Self {
+        Self::start_as(super_nodes, &["--allow-loopback-peers"], &[]).await
+    }
+
+    async fn start_as(super_nodes: usize, flags: &[&str], settings: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("partyline-network-").expect("a temporary directory");
         let mut command = relay_node();
         command
             .args(["dev", "--http", "127.0.0.1:0", "--domain", "example.org"])
             .args(["--super-nodes", &super_nodes.to_string()])
+            .args(flags)
             .arg("--data")
             .arg(data.path())
             .arg("--page")

@@ -22,6 +22,14 @@ impl Stage {
         Self::people(turn, network, (alice, &first), (bob, &second)).await
     }
 
+    /// The same in a network whose super nodes relay.
+    pub(crate) async fn set_with_relays(alice: Kind, bob: Kind) -> Self {
+        let turn = tests::turn().await;
+        let network = Network::start_relaying(3).await;
+        let (first, second) = (network.page(0), network.page(1));
+        Self::people(turn, network, (alice, &first), (bob, &second)).await
+    }
+
     /// Alice and Bob at the only super node, which lies.
     pub(crate) async fn set_at_evil_node() -> (Self, EvilNode) {
         let turn = tests::turn().await;
