@@ -233,6 +233,8 @@ struct Server(Killed);
 
 impl Server {
     fn start(name: &str, directory: &Path) -> Result<Self> {
+        UdpSocket::bind(("127.0.0.1", SERVER))
+            .with_context(|| format!("port {SERVER} is in use: end the program that has it"))?;
         let mut command = match name {
             "ours" => {
                 let config = directory.join("node.toml");
