@@ -26,7 +26,7 @@ mod page;
 mod site;
 mod websocket;
 
-use handshakes::Handshakes;
+use handshakes::{Handshakes, Place};
 pub(crate) use origins::Origins;
 pub use page::Page;
 pub(crate) use site::Site;
@@ -80,17 +80,17 @@ pub(crate) async fn serve<S: Service>(
                 continue;
             }
         };
-        let load = service.load();
-        if tls.is_some() && handshakes.are_full(load, Instant::now()) {
+        let guarded = match &tls {
+            None => None,
             // Before anything is spent on it: whoever is sent away comes again.
-            continue;
-        }
-        let acceptor = tls
-            .as_ref()
-            .map(|tls| TlsAcceptor::from(tls.borrow().clone()));
-        let (service, handshakes) = (service.clone(), handshakes.clone());
+            Some(tls) => match handshakes.enter(service.load(), Instant::now()) {
+                Some(place) => Some((TlsAcceptor::from(tls.borrow().clone()), place)),
+                None => continue,
+            },
+        };
+        let service = service.clone();
         tokio::spawn(async move {
-            connection(stream, from, acceptor, &handshakes, service).await;
+            connection(stream, from, guarded, service).await;
             drop(permit);
         });
     }
@@ -99,16 +99,12 @@ pub(crate) async fn serve<S: Service>(
 async fn connection<S: Service>(
     stream: TcpStream,
     from: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
-    handshakes: &Handshakes,
+    guarded: Option<(TlsAcceptor, Place)>,
     service: Arc<S>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(acceptor) = acceptor else {
+    let Some((acceptor, mut place)) = guarded else {
         return exchange(stream, from, service).await;
-    };
-    let Some(mut place) = handshakes.enter(service.load(), Instant::now()) else {
-        return;
     };
     let accepted = tokio::select! {
         accepted = timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,

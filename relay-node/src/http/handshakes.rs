@@ -2,7 +2,7 @@
 //! most are turned away before they cost anything, and those let in are done in time.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -29,33 +29,29 @@ struct Going {
 
 /// Room for one handshake, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    handshakes: &'a Handshakes,
+pub(super) struct Place {
+    handshakes: Arc<Handshakes>,
     number: u64,
     lost: oneshot::Receiver<()>,
 }
 
 impl Handshakes {
-    /// Whether there is no room for one more.
-    pub(super) fn are_full(&self, load: u8, now: Instant) -> bool {
-        self.lock().are_full(load, now)
-    }
-
     /// Gives room for one, if there is some.
-    pub(super) fn enter(&self, load: u8, now: Instant) -> Option<Place<'_>> {
+    pub(super) fn enter(self: &Arc<Self>, load: u8, now: Instant) -> Option<Place> {
         let mut going = self.lock();
-        if going.are_full(load, now) {
-            return None;
-        }
         if going.places.len() >= most(load) {
-            going.places.pop_first();
+            let oldest = going.places.first_entry()?;
+            if now - oldest.get().0 < SLOW {
+                return None;
+            }
+            oldest.remove();
         }
         going.last += 1;
         let number = going.last;
         let (lose, lost) = oneshot::channel();
         going.places.insert(number, (now, lose));
         Some(Place {
-            handshakes: self,
+            handshakes: Arc::clone(self),
             number,
             lost,
         })
@@ -72,21 +68,14 @@ fn most(load: u8) -> usize {
     FEWEST + (MOST - FEWEST) * left / FULL
 }
 
-impl Going {
-    fn are_full(&self, load: u8, now: Instant) -> bool {
-        let oldest = self.places.values().next();
-        self.places.len() >= most(load) && oldest.is_some_and(|(since, _)| now - *since < SLOW)
-    }
-}
-
-impl Place<'_> {
+impl Place {
     /// Resolves when somebody else needs the place.
     pub(super) async fn lost(&mut self) {
         let _ = (&mut self.lost).await;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.handshakes.lock().places.remove(&self.number);
     }
@@ -98,11 +87,10 @@ mod tests {
 
     #[tokio::test]
     async fn a44_handshakes_are_bounded_and_those_that_stall_make_room() {
-        let (handshakes, now) = (Handshakes::default(), Instant::now());
+        let (handshakes, now) = (Arc::<Handshakes>::default(), Instant::now());
         let mut places: Vec<_> = (0..MOST).filter_map(|_| handshakes.enter(0, now)).collect();
         assert_eq!(places.len(), MOST);
         assert!(handshakes.enter(0, now).is_none(), "there is no room");
-        assert!(handshakes.are_full(0, now));
         drop(places.pop());
         places.push(handshakes.enter(0, now).unwrap());
         let later = handshakes.enter(0, now + SLOW);
@@ -120,7 +108,7 @@ mod tests {
             (50, FEWEST),
             (100, FEWEST),
         ] {
-            let (handshakes, now) = (Handshakes::default(), Instant::now());
+            let (handshakes, now) = (Arc::<Handshakes>::default(), Instant::now());
             let places: Vec<_> = (0..MOST)
                 .filter_map(|_| handshakes.enter(load, now))
                 .collect();
