@@ -120,9 +120,3 @@ const MOST: usize = 24;
 fn inside(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"')
 }
-
-/// Compares in a time that says nothing about the place of the difference.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
-    one.len() == other.len() && difference == 0
-}

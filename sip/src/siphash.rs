@@ -32,6 +32,12 @@ pub(crate) fn hash(key: &[u8; 16], parts: &[&[u8]]) -> u64 {
     state[0] ^ state[1] ^ state[2] ^ state[3]
 }
 
+/// Compares in a time that says nothing about the place of the difference.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    one.len() == other.len() && difference == 0
+}
+
 fn absorb(state: &mut [u64; 4], block: u64) {
     state[3] ^= block;
     round(state);

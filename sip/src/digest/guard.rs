@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use machine::Instant;
 
-use super::{Algorithm, Parameters, same};
+use super::{Algorithm, Parameters};
 use crate::header::{quote, unquote};
 use crate::message::Message;
 use crate::text::{filled, joined};
@@ -252,7 +252,7 @@ impl Guard {
         let expected = claim
             .algorithm
             .hash(&[secret.unwrap_or("nobody"), &claim.tail]);
-        let right = same(expected.as_bytes(), claim.response.as_bytes());
+        let right = siphash::same(expected.as_bytes(), claim.response.as_bytes());
         if !right || secret.is_none() {
             return Verdict::Wrong;
         }
@@ -301,7 +301,7 @@ impl Guard {
     fn read(&self, text: &str) -> Option<Nonce> {
         let bytes = base64::read_url(text)?;
         let (rest, seal) = bytes.split_last_chunk::<16>()?;
-        if !same(&self.seal(rest), seal) {
+        if !siphash::same(&self.seal(rest), seal) {
             return None;
         }
         let (given, number) = rest.split_first_chunk::<8>()?;

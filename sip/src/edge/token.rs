@@ -55,11 +55,7 @@ impl Token {
         let bytes = base64::read_url(branch.strip_prefix(COOKIE)?)?;
         let (rest, sealed) = bytes.split_last_chunk::<8>()?;
         let expected = seal(secret, rest, message);
-        let difference = expected
-            .iter()
-            .zip(sealed)
-            .fold(0, |all, (a, b)| all | (a ^ b));
-        if difference != 0 {
+        if !siphash::same(&expected, sealed) {
             return None;
         }
         let (rest, below) = rest.split_last_chunk::<8>()?;

@@ -151,6 +151,11 @@ pub(super) fn request(message: &Message, onward: &Onward<'_>) -> Vec<u8> {
             out.extend_from_slice(part.as_bytes());
         }
     }
+    with_body(out, message)
+}
+
+/// Ends the header and appends the body of `message`.
+fn with_body(mut out: Vec<u8>, message: &Message) -> Vec<u8> {
     if message.field(Name::ContentLength).is_none() {
         let _ = write!(
             Text(&mut out),
@@ -206,16 +211,7 @@ pub(super) fn response(message: &Message, status: Option<u16>, lines: &str) -> V
         out.extend_from_slice(line.as_bytes());
     }
     out.extend_from_slice(lines.as_bytes());
-    if message.field(Name::ContentLength).is_none() {
-        let _ = write!(
-            Text(&mut out),
-            "Content-Length: {}\r\n",
-            message.body().len()
-        );
-    }
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(message.body());
-    out
+    with_body(out, message)
 }
 
 /// What a response of our own says.
