@@ -1,8 +1,6 @@
 //! Measurements beside other projects' software, on the same machine in the same run.
 
-mod associations;
 mod call;
-mod faults;
 mod live;
 mod overlay;
 mod packages;
@@ -10,10 +8,46 @@ mod sip;
 mod size;
 mod wasm;
 
-pub(crate) use associations::associations;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{shell, workspace};
+
 pub(crate) use call::call;
-pub(crate) use faults::faults;
 pub(crate) use live::overlay_live;
 pub(crate) use overlay::overlay;
 pub(crate) use sip::sip;
 pub(crate) use size::size;
+
+/// The memory of idle associations; see `tests/src/idle.rs`.
+pub(crate) fn associations(arguments: &[&str]) -> Result<()> {
+    program("associations_bench", "associating", arguments)
+}
+
+/// Real super nodes killed, split and overrun in full; see `tests/src/bin/faults_bench.rs`.
+pub(crate) fn faults(arguments: &[&str]) -> Result<()> {
+    program(
+        "faults_bench",
+        "breaking networks on this machine",
+        arguments,
+    )
+}
+
+/// Runs one of the programs of `tests` that measure real super nodes.
+fn program(name: &str, doing: &str, arguments: &[&str]) -> Result<()> {
+    shell::step("building the node and the bench");
+    let build = [
+        "build",
+        "--release",
+        "-p",
+        "relay-node",
+        "-p",
+        "tests",
+        "--bins",
+    ];
+    shell::run(workspace::cargo().args(build))?;
+    shell::step(doing);
+    let program = workspace::target_directory()?.join("release").join(name);
+    shell::run(Command::new(program).args(arguments))
+}
