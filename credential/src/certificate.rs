@@ -75,6 +75,8 @@ pub enum Subject {
         uri: String,
         /// The device.
         instance: Instance,
+        /// The super node that holds the key, if it speaks for a SIP phone of that address and not the user himself.
+        registrar: Option<NodeId>,
     },
     /// A super node.
     SuperNode {
@@ -208,7 +210,16 @@ impl Certificate {
     #[must_use]
     pub fn user(&self) -> Option<(&str, Instance)> {
         match &self.subject {
-            Subject::User { uri, instance } => Some((uri, *instance)),
+            Subject::User { uri, instance, .. } => Some((uri, *instance)),
+            Subject::SuperNode { .. } | Subject::Authority => None,
+        }
+    }
+
+    /// The super node that speaks for a user's phone by this certificate, if it is one of that kind.
+    #[must_use]
+    pub const fn registrar(&self) -> Option<NodeId> {
+        match &self.subject {
+            Subject::User { registrar, .. } => *registrar,
             Subject::SuperNode { .. } | Subject::Authority => None,
         }
     }
@@ -398,13 +409,18 @@ impl Usages {
     }
 }
 
-/// The two names of a user, in either order.
+/// The two names of a user, in either order, and behind them that of the super node which speaks for him.
 fn user(names: &[u8]) -> Option<Subject> {
     let mut outer = Reader::new(names);
     let mut list = Reader::new(outer.expect(der::SEQUENCE)?);
     outer.finish()?;
     let first = core::str::from_utf8(list.expect(URI_NAME)?).ok()?;
     let second = core::str::from_utf8(list.expect(URI_NAME)?).ok()?;
+    let registrar = if list.is_empty() {
+        None
+    } else {
+        Some(host(&mut list)?)
+    };
     list.finish()?;
     let (uri, instance) = if first.starts_with("urn:uuid:") {
         (second, first)
@@ -415,6 +431,7 @@ fn user(names: &[u8]) -> Option<Subject> {
     (profile::is_canonical(uri) && read.urn() == instance).then(|| Subject::User {
         uri: uri.to_string(),
         instance: read,
+        registrar,
     })
 }
 
@@ -422,10 +439,16 @@ fn node(names: &[u8]) -> Option<Subject> {
     let mut outer = Reader::new(names);
     let mut list = Reader::new(outer.expect(der::SEQUENCE)?);
     outer.finish()?;
-    let host = core::str::from_utf8(list.expect(DNS_NAME)?).ok()?;
+    let node = host(&mut list)?;
     list.finish()?;
+    Some(Subject::SuperNode { node })
+}
+
+/// The name of a super node.
+fn host(list: &mut Reader<'_>) -> Option<NodeId> {
+    let host = core::str::from_utf8(list.expect(DNS_NAME)?).ok()?;
     let node = NodeId::from_host(host).ok()?;
-    (node.host() == host).then_some(Subject::SuperNode { node })
+    (node.host() == host).then_some(node)
 }
 
 /// The last arc of one of the profile's own object identifiers.

@@ -136,6 +136,14 @@ const URN: &str = "urn:uuid:";
 const GROUPS: [core::ops::Range<usize>; 5] = [0..4, 4..6, 6..8, 8..10, 10..16];
 
 impl Instance {
+    /// The device that a super node is in its own records, and in those of the phones it speaks for: the first bytes of its id.
+    #[must_use]
+    pub fn of_node(node: NodeId) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&node.0[..16]);
+        Self(bytes)
+    }
+
     /// Its text, `urn:uuid:...`.
     #[must_use]
     pub fn urn(&self) -> String {

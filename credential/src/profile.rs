@@ -25,11 +25,12 @@
 //! | [`OVERLAY`]: 16 bytes, the contents of extnValue itself; not critical | yes | yes | yes |
 //! | keyUsage, critical | digitalSignature | digitalSignature | keyCertSign and cRLSign |
 //! | extKeyUsage | [`USER`] | [`SUPER_NODE`], serverAuth, clientAuth | absent |
-//! | subjectAltName | `URI:sip:alice@example.org`, `URI:urn:uuid:<instance>` | `DNS:<node id>.sn` | absent |
+//! | subjectAltName | `URI:sip:alice@example.org`, `URI:urn:uuid:<instance>`, [`DNS:<node id>.sn`] | `DNS:<node id>.sn` | absent |
 //! | basicConstraints | absent, or an empty sequence | as for users | CA, pathLen absent or 0 |
 //! | subjectKeyIdentifier, authorityKeyIdentifier | may stand, are not read | same | same |
 //!
-//! The two names of a user and the three usages of a super node may come in any order. The SIP URI is canonical: see
+//! A user's certificate that ends its names with that of a super node is a *delegated* one: its key is that super node's, which
+//! is the registrar of a SIP phone with this address, and not the user's own. The two URIs of a user and the three usages of a super node may come in any order. The SIP URI is canonical: see
 //! [`is_canonical`]. Each extension stands at most once; an unknown one, even one that isn't critical, is refused.
 //!
 //! The object identifiers lie below 1.2.840.113556.1.8000.2554, the arc for identifiers made from a UUID whose parts

@@ -84,10 +84,24 @@ impl Authority {
     ) -> Result<Certificate, rcgen::Error> {
         self.issue(
             key,
-            profile::user(self.overlay(), uri, instance)?,
+            profile::user(self.overlay(), uri, instance, None)?,
             now,
             not_after,
         )
+    }
+
+    /// Certifies that super node `node` speaks, by its key, for a phone with the address `uri` until `not_after`.
+    pub(crate) fn certify_phone(
+        &self,
+        key: PublicKey,
+        uri: &str,
+        node: NodeId,
+        now: u64,
+        not_after: u64,
+    ) -> Result<Certificate, rcgen::Error> {
+        let instance = Instance::of_node(node);
+        let params = profile::user(self.overlay(), uri, instance, Some(node))?;
+        self.issue(key, params, now, not_after)
     }
 
     /// Certifies a super node's key until `not_after`, on a certificate and on a statement of the same serial.

@@ -24,6 +24,9 @@ pub struct LoginConfig {
     /// Whether guests get a credential.
     #[serde(default = "yes")]
     pub guests: bool,
+    /// Whether super nodes get certificates for SIP phones at addresses that nobody has an account for.
+    #[serde(default)]
+    pub phones: bool,
     /// How long what is issued here lasts.
     #[serde(default)]
     pub lifetimes: Lifetimes,
@@ -46,6 +49,7 @@ impl LoginConfig {
             origins: Vec::new(),
             open_registration: true,
             guests: true,
+            phones: false,
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
         }
@@ -133,6 +137,8 @@ pub struct Limits {
     pub guest: u32,
     /// Codes redeemed, renewals and enrolments, by address.
     pub credential: u32,
+    /// Certificates for phones, by address of the super node.
+    pub phone: u32,
 }
 
 impl Limits {
@@ -146,10 +152,11 @@ impl Limits {
             create: 600,
             guest: 600,
             credential: 6_000,
+            phone: 60_000,
         }
     }
 
-    fn all(&self) -> [u32; 6] {
+    fn all(&self) -> [u32; 7] {
         [
             self.page,
             self.sign_in,
@@ -157,6 +164,7 @@ impl Limits {
             self.create,
             self.guest,
             self.credential,
+            self.phone,
         ]
     }
 }
@@ -170,6 +178,7 @@ impl Default for Limits {
             create: 5,
             guest: 10,
             credential: 60,
+            phone: 6_000,
         }
     }
 }

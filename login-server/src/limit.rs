@@ -13,6 +13,7 @@ pub(crate) enum Class {
     Create,
     Guest,
     Credential,
+    Phone,
     Report,
 }
 

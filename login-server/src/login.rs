@@ -22,6 +22,7 @@ mod enrol;
 mod entry;
 mod error;
 mod grant;
+mod phone;
 mod proved;
 mod router;
 mod session;
@@ -219,11 +220,15 @@ impl LoginServer {
                     origin.as_ref(),
                 ))
             }
-            "/enrol" | "/enrol/renew" => Some(match call.path.as_str() {
+            "/enrol" | "/enrol/renew" | "/phone" => Some(match call.path.as_str() {
                 _ if call.header(header::ORIGIN).is_some() => cors::refuse(),
                 _ if !post => http::wrong_method("POST"),
                 "/enrol" => self
                     .enrol(call, now)
+                    .await
+                    .unwrap_or_else(Trouble::document),
+                "/phone" => self
+                    .delegate(call, now)
                     .await
                     .unwrap_or_else(Trouble::document),
                 _ => self

@@ -139,6 +139,30 @@ pub struct Enrolment {
     pub expires: u64,
 }
 
+/// Body of `POST /phone`: a super node that is the registrar of a SIP phone asks for a certificate over its own key that lets it
+/// speak for the phone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhoneRequest {
+    /// The super node's certificate.
+    pub certificate: String,
+    /// The name before the `@` of the phone's address.
+    pub user: String,
+    /// Milliseconds since 1970.
+    pub timestamp: u64,
+    /// Over [`phone_text`], by the certificate's key.
+    pub signature: String,
+}
+
+/// Answer of `POST /phone`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// The delegated certificate.
+    pub certificate: String,
+    /// When it ends, in milliseconds since 1970.
+    pub expires: u64,
+}
+
 /// Body of `POST /super-nodes`: a super node says that it is reachable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,6 +231,12 @@ pub fn enrol_renew_text(
         "partyline enrol renew 1\n{overlay}\n{timestamp}\n{public_key}\n{quic}\n{}",
         names.join(" ")
     )
+}
+
+/// What a super node signs in a [`PhoneRequest`]. `overlay` is the overlay id in hex.
+#[must_use]
+pub fn phone_text(overlay: &str, timestamp: u64, user: &str) -> String {
+    format!("partyline phone 1\n{overlay}\n{timestamp}\n{user}")
 }
 
 /// What a super node signs in a [`Report`]. `overlay` is the overlay id in hex.

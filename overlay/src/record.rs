@@ -290,12 +290,8 @@ pub(crate) fn message(control: &Control, body: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn owner(certificate: &Certificate) -> Option<(String, Instance)> {
     match certificate.subject() {
-        Subject::User { uri, instance } => Some((uri.clone(), *instance)),
-        Subject::SuperNode { node } => {
-            let mut instance = [0; 16];
-            instance.copy_from_slice(&node.0[..16]);
-            Some((node.hex(), Instance(instance)))
-        }
+        Subject::User { uri, instance, .. } => Some((uri.clone(), *instance)),
+        Subject::SuperNode { node } => Some((node.hex(), Instance::of_node(*node))),
         Subject::Authority => None,
     }
 }

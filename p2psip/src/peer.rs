@@ -173,6 +173,8 @@ pub enum Event {
         call: CallId,
         /// His SDP.
         answer: String,
+        /// He is at a phone, for which a super node speaks: keys and sound are that one's.
+        bridged: bool,
     },
     /// The caller has received the answer.
     Established {

@@ -151,6 +151,9 @@ pub struct Login {
     /// Whether guests get a credential; yes, if not given.
     #[serde(default = "yes")]
     pub guests: bool,
+    /// Whether super nodes may speak for SIP phones at addresses that nobody has an account for.
+    #[serde(default)]
+    pub phones: bool,
     /// Lifetimes in seconds of what is issued.
     #[serde(default)]
     pub lifetimes: login_server::Lifetimes,
@@ -342,6 +345,7 @@ impl Login {
         served.origins = self.origins.iter().map(ToString::to_string).collect();
         served.open_registration = self.open_registration;
         served.guests = self.guests;
+        served.phones = self.phones;
         served.lifetimes = self.lifetimes;
         served.limits = self.limits;
         served

@@ -95,6 +95,8 @@ pub(crate) struct Vouched {
     pub(crate) claims: Claims,
     /// The device that signed.
     pub(crate) instance: Instance,
+    /// A super node signed for a phone.
+    pub(crate) bridged: bool,
     /// What must not be seen twice.
     pub(crate) signed: String,
 }
@@ -287,6 +289,7 @@ pub(crate) fn check(
     let vouched = Vouched {
         claims,
         instance,
+        bridged: certificate.registrar().is_some(),
         signed: presented.signed,
     };
     Ok((vouched, [issued, signed]))

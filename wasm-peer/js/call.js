@@ -139,7 +139,7 @@ export class Call extends EventTarget {
         if (this.state === 'calling') this.setState('ringing');
         break;
       case 'answered':
-        this.peer = { ...this.peer, verified: true };
+        this.peer = { ...this.peer, verified: true, bridged: event.bridged };
         this.setState('connecting');
         this.describedBy(event.answer);
         this.#parts.media.takeAnswer(event.answer).catch((error) => this.fail('not-acceptable', String(error)));

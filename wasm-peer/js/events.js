@@ -12,7 +12,7 @@ const TEXTS = {
   problem: ['code'],
 };
 /** What the number of an event says. @type {Record<string, string>} */
-const FLAGS = { candidates: 'complete', 'not-renegotiated': 'glare', ended: 'remote' };
+const FLAGS = { candidates: 'complete', 'not-renegotiated': 'glare', ended: 'remote', incoming: 'bridged', answered: 'bridged' };
 
 /**
  * @param {string} type

@@ -98,6 +98,11 @@ export interface Party {
   readonly name: string;
   /** Whether his signature has been checked. For an incoming call: always. */
   readonly verified: boolean;
+  /**
+   * He is at a SIP phone: the super node that speaks for him was checked in his place, and sound and keys are that one's. Such a
+   * call is not end to end.
+   */
+  readonly bridged?: boolean;
 }
 
 /**

@@ -144,7 +144,7 @@ export class Registration {
         return this.#on.missed({ uri: event.uri, name: event.name ?? nameOf(event.uri), verified: true });
       case 'incoming': {
         const name = event.name ?? nameOf(event.uri);
-        const call = this.#add(this.#preparation.incoming(), event.call, 'incoming', { uri: event.uri, name, verified: true });
+        const call = this.#add(this.#preparation.incoming(), event.call, 'incoming', { uri: event.uri, name, verified: true, bridged: event.bridged });
         call.handle(event);
         return this.#on.incoming(call);
       }

@@ -15,9 +15,9 @@ import * as glue from './wasm_peer.js';
  */
 /**
  * What a peer reports of a call.
- * @typedef {{ type: 'incoming', call: number, uri: string, name: string | null, instance: string, offer: string }
+ * @typedef {{ type: 'incoming', call: number, uri: string, name: string | null, instance: string, offer: string, bridged: boolean }
  *   | { type: 'ringing', call: number }
- *   | { type: 'answered', call: number, answer: string }
+ *   | { type: 'answered', call: number, answer: string, bridged: boolean }
  *   | { type: 'established', call: number }
  *   | { type: 'candidates', call: number, candidates: Candidate[], complete: boolean }
  *   | { type: 'offered', call: number, offer: string }

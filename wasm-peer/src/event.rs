@@ -27,16 +27,20 @@ pub(crate) fn deliver(event: Event, host: &Host) {
             with_party(&caller, host);
             host.with(&caller.instance.urn());
             host.with(&offer);
-            ("incoming", call, 0)
+            ("incoming", call, caller.bridged.into())
         }
         Event::Missed { caller } => {
             with_party(&caller, host);
             ("missed", NONE, 0)
         }
         Event::Ringing { call } => ("ringing", call, 0),
-        Event::Answered { call, answer } => {
+        Event::Answered {
+            call,
+            answer,
+            bridged,
+        } => {
             host.with(&answer);
-            ("answered", call, 0)
+            ("answered", call, bridged.into())
         }
         Event::Established { call } => ("established", call, 0),
         Event::Candidates {

@@ -75,14 +75,17 @@ function describe(peer) {
   badge(element('peer-verified'), peer);
 }
 
-/** The badge says "verified" only when the certificate behind the address was checked.
+/** The badge says "verified" only when the certificate behind the address was checked, and it is the other side's own.
  * @param {HTMLElement} place @param {import('./line.js').Call['peer']} peer */
 export function badge(place, peer) {
-  mark(place, 'data-verified', String(peer.verified));
-  mark(place, 'title', peer.verified ? say('call.verifiedWhy', { address: addressOf(peer.uri) }) : null);
-  setIcon(place, peer.verified ? 'verified' : 'unverified');
+  const verified = peer.verified && !peer.bridged;
+  const kind = peer.bridged ? 'bridged' : verified ? 'verified' : 'unverified';
+  mark(place, 'data-verified', String(verified));
+  mark(place, 'data-bridged', peer.bridged ? 'true' : null);
+  mark(place, 'title', kind === 'unverified' ? null : say(`call.${kind}Why`, { address: addressOf(peer.uri) }));
+  setIcon(place, verified ? 'verified' : 'unverified');
   const word = place.querySelector('span');
-  if (word) write(word, say(peer.verified ? 'call.verified' : 'call.unverified'));
+  if (word) write(word, say(`call.${kind}`));
 }
 
 /** @param {HTMLVideoElement} place @param {MediaStream | null} stream @returns {boolean} whether it changed */

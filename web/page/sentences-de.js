@@ -86,6 +86,8 @@ export const german = {
   'call.cancel': 'Abbrechen',
   'call.verified': 'Geprüft',
   'call.unverified': 'Nicht geprüft',
+  'call.bridged': 'Nicht Ende zu Ende',
+  'call.bridgedWhy': '{address} ist an einem Telefon. Ein Superknoten der Domain spricht dafür und könnte mithören.',
   'call.verifiedWhy': 'Das Zertifikat von {address} wurde geprüft und hat diesen Anruf unterschrieben.',
   'call.direct': 'Direkt',
   'call.relayed': 'Über Relais',

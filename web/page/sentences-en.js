@@ -85,6 +85,8 @@ export const english = {
   'call.cancel': 'Cancel',
   'call.verified': 'Verified',
   'call.unverified': 'Not verified',
+  'call.bridged': 'Not end to end',
+  'call.bridgedWhy': '{address} is at a telephone. A super node of its domain speaks for it, and could listen.',
   'call.verifiedWhy': 'The certificate of {address} was checked and signed this call.',
   'call.direct': 'Direct',
   'call.relayed': 'Relayed',

@@ -49,6 +49,36 @@ fn names_of_a_user_come_in_either_order() {
 }
 
 #[test]
+fn r077_a_delegated_certificate_is_told_from_a_users_own() {
+    let authority = Authority::new();
+    let own = Certificate::read(&authority.issue(&user())).unwrap();
+    assert_eq!(own.registrar(), None);
+    let mut params = user();
+    let host = NODE.host();
+    params
+        .subject_alt_names
+        .push(SanType::DnsName(host.try_into().unwrap()));
+    let der = authority.issue(&params);
+    let certificate = Certificate::read(&der).unwrap();
+    assert_eq!(certificate.registrar(), Some(NODE));
+    assert_eq!(
+        certificate.user(),
+        Some(("sip:alice@example.org", INSTANCE))
+    );
+    assert_eq!(certificate.node(), None, "it is no super node's");
+    assert_eq!(admit(&authority, &der), Ok(true));
+    let twice = SanType::DnsName(NODE.host().try_into().unwrap());
+    params.subject_alt_names.push(twice);
+    let refused = Certificate::read(&authority.issue(&params));
+    assert_eq!(refused, Err(CertificateError::AltName));
+    params.subject_alt_names.truncate(2);
+    let other = SanType::DnsName("example.org".try_into().unwrap());
+    params.subject_alt_names.push(other);
+    let refused = Certificate::read(&authority.issue(&params));
+    assert_eq!(refused, Err(CertificateError::AltName));
+}
+
+#[test]
 fn super_node_is_read_and_admitted() {
     let authority = Authority::new();
     let der = authority.issue(&node());

@@ -26,6 +26,7 @@ pub(super) fn user(
     overlay: OverlayId,
     uri: &str,
     instance: Instance,
+    registrar: Option<NodeId>,
 ) -> Result<CertificateParams, rcgen::Error> {
     let mut params = of(overlay, "user");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -34,6 +35,10 @@ pub(super) fn user(
         SanType::URI(uri.try_into()?),
         SanType::URI(instance.to_string().try_into()?),
     ];
+    if let Some(node) = registrar {
+        let name = SanType::DnsName(node.host().try_into()?);
+        params.subject_alt_names.push(name);
+    }
     Ok(params)
 }
 

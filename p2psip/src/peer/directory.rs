@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use credential::Instance;
+use credential::{Certificate, Instance};
 use machine::{Instant, Map};
 use overlay::{GetError, OrdinaryNode, QueryId, Reading, SignedRecord};
 use sip::{CallId, Target};
@@ -180,6 +180,11 @@ impl Directory {
     }
 }
 
+/// Says whether a record was signed by a super node that speaks for a phone. The overlay has read its certificate before.
+pub(crate) fn is_delegated(record: &SignedRecord) -> bool {
+    Certificate::read(&record.certificate).is_ok_and(|one| one.registrar().is_some())
+}
+
 impl Entry {
     fn new(user: Aor, now: Instant) -> Self {
         Self {
@@ -234,6 +239,7 @@ impl Entry {
             uri: contact(&self.user, control.instance),
             routes,
             fingerprints: location.fingerprints,
+            bridged: is_delegated(record),
         })
     }
 

@@ -232,12 +232,22 @@ impl Peer {
                     Problem::Sip
                 })
             }
-            sip::Event::Answered { call, answer, .. } => {
+            sip::Event::Answered {
+                call,
+                answer,
+                bridged,
+                ..
+            } => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.answered = true;
                 }
                 self.directory.forget(call);
-                self.live(call, Event::Answered { call, answer });
+                let event = Event::Answered {
+                    call,
+                    answer,
+                    bridged,
+                };
+                self.live(call, event);
                 return;
             }
             sip::Event::Ringing { call, .. } => return self.live(call, Event::Ringing { call }),

@@ -26,7 +26,14 @@ fn r055_call_is_answered_and_hung_up_by_the_caller() {
     world.act(bob, |peer, now| peer.answer(incoming, &sdp(BOB), now));
     let answered = world.until(alice, |event| matches!(event, Event::Answered { .. }));
     let answer = sdp(BOB);
-    assert_eq!(answered, Event::Answered { call, answer });
+    assert_eq!(
+        answered,
+        Event::Answered {
+            call,
+            answer,
+            bridged: false,
+        }
+    );
     world.until(bob, |event| *event == Event::Established { call: incoming });
 
     world.act(alice, |peer, now| peer.hang_up(call, now));
@@ -246,7 +253,14 @@ fn r058_r106_all_devices_ring_and_one_answers() {
     world.act(tablet, |peer, now| peer.answer(incoming, &sdp(12), now));
     let answered = world.until(alice, |event| matches!(event, Event::Answered { .. }));
     let answer = sdp(12);
-    assert_eq!(answered, Event::Answered { call, answer });
+    assert_eq!(
+        answered,
+        Event::Answered {
+            call,
+            answer,
+            bridged: false,
+        }
+    );
     assert_eq!(world.end(bob), (EndReason::AnsweredElsewhere, true));
     world.act(alice, |peer, now| peer.hang_up(call, now));
     assert_eq!(world.end(tablet), (EndReason::HungUp, true));

@@ -90,9 +90,9 @@ impl Plan {
     /// Writes the configuration of the login and bootstrap server.
     pub(super) fn write_login(&self) -> Result<(), DevError> {
         // On one machine everybody has the same address.
-        let limits = "limits = { page = 60000, sign_in = 600, account = 600, create = 600, guest = 600, credential = 6000 }";
+        let limits = "limits = { page = 60000, sign_in = 600, account = 600, create = 600, guest = 600, credential = 6000, phone = 60000 }";
         let text = format!(
-            "[login]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\ndomain = {:?}\norigins = {:?}\n{limits}\n\n\
+            "[login]\ndata = {:?}\nlisten = \"{}\"\nurl = \"{}\"\ndomain = {:?}\norigins = {:?}\nphones = true\n{limits}\n\n\
              [bootstrap]\nlimit = 60000\n",
             self.data.join("login"),
             self.login.authority(),

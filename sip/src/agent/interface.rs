@@ -40,6 +40,8 @@ pub struct Target {
     pub routes: Vec<NodeId>,
     /// The fingerprints its answer may have.
     pub fingerprints: Vec<Fingerprint>,
+    /// It is a super node that speaks for a phone: keys and sound are that one's.
+    pub bridged: bool,
 }
 
 /// An ICE candidate as browsers hand it out.
@@ -62,6 +64,8 @@ pub struct Caller {
     pub name: Option<String>,
     /// The device that calls.
     pub instance: Instance,
+    /// A super node signed for him, because he calls from a phone: keys and sound are that one's.
+    pub bridged: bool,
 }
 
 /// Why a call ended.
@@ -192,6 +196,8 @@ pub enum Event {
         call: CallId,
         /// The device.
         instance: Instance,
+        /// It is a super node that speaks for a phone.
+        bridged: bool,
         /// The SDP answer; its fingerprints are among the expected.
         answer: String,
     },

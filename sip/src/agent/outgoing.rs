@@ -251,6 +251,7 @@ impl Call {
         line.tell(Event::Answered {
             call: self.id,
             instance: self.legs[leg].target.instance,
+            bridged: self.legs[leg].target.bridged,
             answer,
         });
         self.deliver_candidates(line);

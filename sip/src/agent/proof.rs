@@ -140,6 +140,7 @@ impl Call {
         let (call, dialog) = (self.id, &mut self.dialogs[at]);
         let offer: String = core::mem::take(&mut invitation.offer);
         let (claims, instance) = (vouched.claims, vouched.instance);
+        let bridged = vouched.bridged;
         dialog.fingerprints = claims.fingerprints;
         if self.phase != Phase::Verifying {
             line.tell(Event::Offered { call, offer });
@@ -158,6 +159,7 @@ impl Call {
             uri: claims.orig,
             name: claims.name,
             instance,
+            bridged,
         };
         line.tell(Event::Incoming {
             call,

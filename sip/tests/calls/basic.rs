@@ -31,6 +31,7 @@ fn r054_call_ring_answer_hang_up() {
     assert_eq!(
         net.events(alice),
         [Event::Answered {
+            bridged: false,
             call,
             instance,
             answer

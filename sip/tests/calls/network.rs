@@ -168,6 +168,7 @@ impl Network {
             uri: format!("{};gr={}", agent.user.uri, agent.user.instance),
             routes: agent.flows.values().copied().collect(),
             fingerprints: vec![agent.fingerprint.clone()],
+            bridged: false,
         }
     }
 

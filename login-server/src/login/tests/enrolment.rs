@@ -9,7 +9,7 @@ use super::browser::{Answer, Browser};
 use super::device::{Device, certificate};
 use super::stage::{PAGE, Stage};
 use crate::proof;
-use crate::wire::{EnrolRequest, Enrolment};
+use crate::wire::{Delegation, EnrolRequest, Enrolment, PhoneRequest, phone_text};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const NAME: &str = "https://sn9.example.net";
@@ -247,4 +247,66 @@ async fn a05_r124_a_users_certificate_is_no_super_nodes_and_the_reverse() {
         browser.post("/renew", None, &request).await.refusal(),
         refused
     );
+}
+
+/// Asks for a certificate that lets the super node speak for a phone.
+async fn delegate(stage: &Stage, node: (&Device, &str), user: &str) -> Answer {
+    let (device, certificate) = node;
+    let overlay = stage.server.overlay();
+    let timestamp = stage.now();
+    let request = PhoneRequest {
+        certificate: certificate.into(),
+        user: user.into(),
+        timestamp,
+        signature: device.sign(&phone_text(&overlay, timestamp, user)),
+    };
+    stage.browser().post("/phone", None, &request).await
+}
+
+#[tokio::test]
+async fn r077_a_super_node_may_speak_for_phones_but_for_nobody_with_an_account() {
+    let stage = Stage::with(|config| config.phones = true).await;
+    let token = stage.server.enrolment_token(1, HOUR).await.unwrap();
+    let (mut browser, device) = (stage.browser(), Device::new());
+    let enrolment: Enrolment = enrol(&mut browser, &device, &token, NAME).await.document();
+    let node = (&device, enrolment.certificate.as_str());
+
+    let answer = delegate(&stage, node, "desk").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let delegation: Delegation = answer.document();
+    let anchor = stage.server.authority.anchor();
+    let nothing = RevocationList::empty(anchor.overlay());
+    let admitted = proof::admit(anchor, &delegation.certificate, &nothing, stage.now()).unwrap();
+    let registrar = admitted.registrar().unwrap();
+    assert_eq!(registrar.to_string(), enrolment.node);
+    assert_eq!(admitted.user().unwrap().0, "sip:desk@example.org");
+    assert_eq!(admitted.public_key(), device.key());
+    assert_eq!(admitted.not_after(), stage.now() + 24 * 3_600_000);
+
+    stage.account("alice").await;
+    for (user, status) in [
+        ("alice", 403),
+        ("ALICE", 403),
+        ("guest-1", 400),
+        ("a@b", 400),
+        ("", 400),
+    ] {
+        assert_eq!(delegate(&stage, node, user).await.status, status, "{user}");
+    }
+    // A delegated certificate is no super node's, and does not renew itself.
+    let answer = delegate(&stage, (&device, &delegation.certificate), "other").await;
+    assert_eq!(answer.status, 403);
+    // Another key signs.
+    let answer = delegate(&stage, (&Device::new(), node.1), "desk").await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn r077_without_the_operators_word_no_phone_is_spoken_for() {
+    let stage = Stage::new().await;
+    let token = stage.server.enrolment_token(1, HOUR).await.unwrap();
+    let (mut browser, device) = (stage.browser(), Device::new());
+    let enrolment: Enrolment = enrol(&mut browser, &device, &token, NAME).await.document();
+    let answer = delegate(&stage, (&device, &enrolment.certificate), "desk").await;
+    assert_eq!(answer.status, 403);
 }
