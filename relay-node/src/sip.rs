@@ -24,11 +24,12 @@ use crate::node::{Api, in_words};
 use crate::tls::{self, TlsError};
 
 mod connections;
+mod domain;
 mod names;
 mod overlay;
 
 use connections::{Arrival, Connections};
-use names::Names;
+use names::{Named, Names};
 use overlay::{Overlay, Told};
 
 /// Messages from connections that may wait.
@@ -114,6 +115,7 @@ pub(crate) async fn start_with(config: Sip, api: Option<Api>) -> Result<RunningS
     let connections = Connections::start(
         tcp,
         secured.map(|(listener, followed, _)| (listener, followed)),
+        domain::client(config.trust.as_deref()).map_err(SipError::Tls)?,
         arrivals,
     );
     let machine = Server::new(machine_config(&config, address, tls));
@@ -124,7 +126,7 @@ pub(crate) async fn start_with(config: Sip, api: Option<Api>) -> Result<RunningS
         clock,
         udp,
         connections,
-        names: Names::default(),
+        names: Names::new(&config.dns),
         config,
     };
     tracing::info!(%address, ?tls, "SIP");
@@ -182,9 +184,7 @@ impl Driver {
                     Err(error) => tracing::warn!("SIP socket: {error}"),
                 },
                 Some(arrival) = arriving.recv() => self.take_arrival(arrival),
-                Some((lookup, peers)) = self.names.next() => {
-                    self.input(ProxyInput::Resolved { lookup, peers });
-                }
+                Some(named) = self.names.next() => self.take_named(named),
                 Some(told) = self.overlay.next() => self.take_told(told),
                 () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
                     self.machine.handle_timeout(self.clock.now());
@@ -227,6 +227,13 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn take_named(&mut self, named: Named) {
+        let peers = named.peers.into_iter();
+        let peers = peers.map(|peer| self.connections.name(peer, &named.domain));
+        let (lookup, peers) = (named.lookup, peers.collect());
+        self.input(ProxyInput::Resolved { lookup, peers });
     }
 
     fn take_told(&mut self, told: Told) {

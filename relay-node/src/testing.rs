@@ -24,9 +24,13 @@ use crate::identity::{Identity, Vault};
 use crate::login::server_clock;
 use crate::node::{self, RunningNode};
 
+mod line;
 mod meddler;
+mod zone;
 
+pub(crate) use line::Line;
 pub(crate) use meddler::Meddler;
+pub(crate) use zone::Zone;
 
 pub(crate) struct Overlay {
     pub(crate) server: LoginServer,

@@ -110,6 +110,17 @@ fn follow_every(
 /// # Errors
 /// `trust` does not serve.
 pub fn client(trust: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Pair(PathBuf::new(), error))?
+        .with_root_certificates(roots(trust)?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The system's authorities, and those in `trust` (PEM).
+pub(crate) fn roots(trust: Option<&Path>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
@@ -120,13 +131,7 @@ pub fn client(trust: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
                 .map_err(|error| TlsError::Pair(path.into(), error))?;
         }
     }
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Pair(PathBuf::new(), error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(roots)
 }
 
 /// The one provider of cryptography.

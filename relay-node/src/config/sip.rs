@@ -22,6 +22,11 @@ pub struct Sip {
     pub certificate: Option<PathBuf>,
     /// File with the key of the TLS certificate (PEM).
     pub key: Option<PathBuf>,
+    /// File with further certificate authorities (PEM) to trust when calling other domains by TLS.
+    pub trust: Option<PathBuf>,
+    /// DNS servers to ask for other domains; those of the system, if none is named.
+    #[serde(default)]
+    pub dns: Vec<SocketAddr>,
     /// The users that may register, with their passwords.
     #[serde(default)]
     pub users: BTreeMap<String, Secret>,

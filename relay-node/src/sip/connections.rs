@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use sip::stream::{Broken, PONG, Piece, Stream};
 use sip::{Peer, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::outlet::{Drain, Outlet, outlet};
 
@@ -44,6 +45,11 @@ pub(super) enum Arrival {
 pub(super) struct Connections {
     open: HashMap<u64, (Peer, Outlet<Vec<u8>>)>,
     places: HashMap<(Transport, SocketAddr), u64>,
+    /// Connections by TLS, by the domain that the other side has to prove and its address.
+    domains: HashMap<(String, SocketAddr), u64>,
+    /// Those of them that nothing was sent on yet.
+    reserved: HashMap<u64, (Peer, String)>,
+    client: Arc<ClientConfig>,
     arrivals: mpsc::Sender<Arrival>,
     next: Arc<AtomicU64>,
     /// End with it.
@@ -51,10 +57,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Takes connections in at the listeners.
+    /// Takes connections in at the listeners; those to others are secured as `client` says.
     pub(super) fn start(
         tcp: TcpListener,
         tls: Option<(TcpListener, watch::Receiver<Arc<ServerConfig>>)>,
+        client: Arc<ClientConfig>,
         arrivals: mpsc::Sender<Arrival>,
     ) -> Self {
         let next = Arc::new(AtomicU64::new(1));
@@ -73,6 +80,9 @@ impl Connections {
         Self {
             open: HashMap::new(),
             places: HashMap::new(),
+            domains: HashMap::new(),
+            reserved: HashMap::new(),
+            client,
             arrivals,
             next,
             tasks,
@@ -91,6 +101,31 @@ impl Connections {
         if self.places.get(&place) == Some(&peer.connection) {
             self.places.remove(&place);
         }
+        if peer.transport == Transport::Tls {
+            self.domains.retain(|_, number| *number != peer.connection);
+        }
+    }
+
+    /// The same peer, if it is to be called by TLS, as the connection on which it has to prove to be `domain`: an
+    /// address alone does not tell who is meant.
+    pub(super) fn name(&mut self, peer: Peer, domain: &str) -> Peer {
+        if peer.transport != Transport::Tls || peer.connection != 0 {
+            return peer;
+        }
+        if self.reserved.len() >= MOST {
+            let reserved = std::mem::take(&mut self.reserved);
+            self.domains
+                .retain(|_, number| !reserved.contains_key(number));
+        }
+        let key = (domain.to_ascii_lowercase(), peer.address);
+        if let Some(connection) = self.domains.get(&key).copied() {
+            return Peer { connection, ..peer };
+        }
+        let connection = self.next.fetch_add(1, Ordering::Relaxed);
+        let peer = Peer { connection, ..peer };
+        self.reserved.insert(connection, (peer, key.0.clone()));
+        self.domains.insert(key, connection);
+        peer
     }
 
     /// Ends a connection after what was sent.
@@ -102,17 +137,23 @@ impl Connections {
     /// that can't be.
     pub(super) fn send(&mut self, peer: Peer, message: Vec<u8>) -> Result<(), Vec<u8>> {
         while self.tasks.try_join_next().is_some() {}
-        let known = match peer.connection {
-            0 => self.places.get(&(peer.transport, peer.address)).copied(),
-            number => Some(number),
+        let place = (peer.transport, peer.address);
+        let peer = match (peer.connection, self.places.get(&place)) {
+            (0, Some(&connection)) => Peer { connection, ..peer },
+            // Whose address alone is known has to prove that.
+            (0, None) => self.name(peer, &peer.address.ip().to_string()),
+            (_, _) => peer,
         };
+        let begun = peer.connection != 0 && !self.reserved.contains_key(&peer.connection);
+        let known = begun.then_some(peer.connection);
         let number = match known {
             Some(number) => number,
-            // Who is called by TLS must be called by his name, which an address does not tell.
-            None if peer.transport != Transport::Tcp || self.open.len() >= MOST => {
-                return Err(message);
-            }
-            None => self.open(peer),
+            None if self.open.len() >= MOST => return Err(message),
+            None => match (peer.transport, self.reserved.remove(&peer.connection)) {
+                (Transport::Tcp, _) => self.open(peer),
+                (_, Some((peer, domain))) => self.open_secured(peer, &domain),
+                (_, None) => return Err(message),
+            },
         };
         let Some((peer, outlet)) = self.open.get(&number) else {
             return Err(message);
@@ -145,6 +186,30 @@ impl Connections {
             }
         });
         number
+    }
+
+    /// Opens a connection on which the other side has to prove to be `domain`.
+    fn open_secured(&mut self, peer: Peer, domain: &str) -> u64 {
+        let (outlet, drain) = outlet(QUEUE);
+        self.add(peer, outlet);
+        let (arrivals, domain) = (self.arrivals.clone(), domain.to_owned());
+        let connector = TlsConnector::from(self.client.clone());
+        self.tasks.spawn(async move {
+            let connecting = async {
+                let name = ServerName::try_from(domain.clone()).map_err(std::io::Error::other)?;
+                let stream = TcpStream::connect(peer.address).await?;
+                connector.connect(name, stream).await
+            };
+            match timeout(HANDSHAKE, connecting).await {
+                Ok(Ok(stream)) => serve(stream, Stream::opened(), peer, drain, arrivals).await,
+                Ok(Err(error)) => {
+                    tracing::info!(%peer, domain, "no SIP connection by TLS: {error}");
+                    end(peer, drain, arrivals).await;
+                }
+                Err(_) => end(peer, drain, arrivals).await,
+            }
+        });
+        peer.connection
     }
 }
 

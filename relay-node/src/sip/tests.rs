@@ -5,6 +5,8 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
+mod domains;
+
 use super::*;
 use crate::config;
 use crate::testing::{Offline, PATIENCE, sees};

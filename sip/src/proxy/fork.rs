@@ -266,7 +266,9 @@ impl Proxy {
             _ => false,
         };
         let (back, onward) = (context.routes.back, target.flow);
-        let stays = self.config.record_route || back.is_some() || onward.is_some();
+        // Who speaks the one transport need not speak the other (RFC 5658, section 3.1).
+        let bridges = context.source.transport != peer.transport;
+        let stays = self.config.record_route || bridges || back.is_some() || onward.is_some();
         if !makes_dialog || !stays || !request.to_tag().is_empty() {
             return String::new();
         }

@@ -1,0 +1,76 @@
+use std::net::SocketAddr;
+
+use hickory_resolver::proto::op::{Message, OpCode};
+use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
+use hickory_resolver::proto::rr::{Name, RData, Record};
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+
+/// A DNS server of a few names on this machine, which ends with the test.
+pub(crate) struct Zone {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Zone {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Zone {
+    /// Serves lines like `_sip._udp.example.org SRV 10 0 5060 sip.example.org`.
+    pub(crate) async fn serve(lines: &[String]) -> Self {
+        let records: Vec<Record> = lines.iter().map(|line| record(line)).collect();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                let answer = answer(&buffer[..length], &records);
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        Self { address, task }
+    }
+}
+
+fn answer(asked: &[u8], records: &[Record]) -> Vec<u8> {
+    let asked = Message::from_vec(asked).unwrap();
+    let mut answer = Message::response(asked.metadata.id, OpCode::Query);
+    answer.metadata.authoritative = true;
+    for query in &asked.queries {
+        let fits =
+            |one: &&Record| one.name == *query.name() && one.record_type() == query.query_type();
+        answer.add_answers(records.iter().filter(fits).cloned());
+        answer.add_query(query.clone());
+    }
+    answer.to_vec().unwrap()
+}
+
+fn record(line: &str) -> Record {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let name = |word: &str| Name::from_ascii(format!("{word}.")).unwrap();
+    let number = |word: &str| word.parse().unwrap();
+    let text = |word: &str| word.as_bytes().into();
+    let data = match words[1..] {
+        ["A", ip] => RData::A(A(ip.parse().unwrap())),
+        ["SRV", priority, weight, port, target] => RData::SRV(SRV::new(
+            number(priority),
+            number(weight),
+            number(port),
+            name(target),
+        )),
+        ["NAPTR", order, preference, flags, service, replacement] => RData::NAPTR(NAPTR::new(
+            number(order),
+            number(preference),
+            text(flags),
+            text(service),
+            text(""),
+            name(replacement),
+        )),
+        _ => panic!("{line}"),
+    };
+    Record::from_rdata(name(words[0]), 60, data)
+}
