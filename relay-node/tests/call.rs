@@ -52,7 +52,14 @@ impl Pair {
         let answered = bob
             .during(alice.until(|event| matches!(event, Event::Answered { .. })))
             .await;
-        assert_eq!(answered, Event::Answered { call, answer: sdp });
+        assert_eq!(
+            answered,
+            Event::Answered {
+                call,
+                answer: sdp,
+                bridged: false
+            }
+        );
         alice
             .during(bob.until(|event| matches!(event, Event::Established { .. })))
             .await;
