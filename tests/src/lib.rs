@@ -21,6 +21,7 @@ mod network;
 mod page;
 mod process;
 mod scratch;
+pub mod turning;
 mod wait;
 
 pub use browser::{Browser, Kind};

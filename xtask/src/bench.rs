@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{shell, workspace};
+use crate::{shell, tools, workspace};
 
 pub(crate) use call::call;
 pub(crate) use live::overlay_live;
@@ -32,6 +32,12 @@ pub(crate) fn faults(arguments: &[&str]) -> Result<()> {
         "breaking networks on this machine",
         arguments,
     )
+}
+
+/// What relaying costs, beside coturn; see `tests/src/turning.rs`.
+pub(crate) fn turn(arguments: &[&str]) -> Result<()> {
+    tools::packages(&[(&["turnserver"], "coturn")])?;
+    program("turn_bench", "relaying", arguments)
 }
 
 /// Runs one of the programs of `tests` that measure real super nodes.

@@ -41,6 +41,8 @@ usage: cargo xtask <command>
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
                     --trace shows step by step where the time goes
+  bench turn [few] [calls] [many] [saturated] [bulk] [--rounds N] [--seconds N]
+                    what relaying a packet costs, beside coturn on this machine
   bench overlay-live [-n N]
                     what storing and finding a record costs among 30 real super nodes, beside
                     libp2p's Kademlia and OpenDHT on this machine; N rounds (5) of 300 each
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["bench", "overlay", rest @ ..] => bench::overlay(rest),
         ["bench", "faults", rest @ ..] => bench::faults(rest),
         ["bench", "associations", rest @ ..] => bench::associations(rest),
+        ["bench", "turn", rest @ ..] => bench::turn(rest),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["bench", "overlay-live", rest @ ..] => bench::overlay_live(rest),
         ["help" | "--help" | "-h"] | [] => {
