@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod aor;
 mod end;
+mod gateway;
 pub mod location;
 mod peer;
 mod phone;
@@ -18,6 +19,7 @@ mod super_node;
 pub use aor::{Aor, proxy_key};
 pub use credential;
 pub use end::EndReason;
+pub use gateway::{proxy_location, proxy_target};
 pub use location::{LocationError, ProxyLocation, UserLocation};
 pub use overlay::peer::SlotId;
 /// What the overlay's own API deals in (draft §9).

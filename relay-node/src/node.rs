@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use credential::{NodeId, RevocationList};
+use credential::{NodeId, OverlayId, RevocationList};
 use p2psip::{
     GetError, Key as RecordKey, PlaceError, Placement, SignedRecord, SuperNode as SuperNodeCore,
     SuperNodeConfig, SuperNodeInput,
@@ -85,6 +85,8 @@ pub struct RunningNode {
     pub status: watch::Receiver<Status>,
     /// Its id.
     pub node: NodeId,
+    /// The overlay that it is in.
+    pub overlay: OverlayId,
     /// Its key.
     pub(crate) key: Key,
     /// Its configuration, with the addresses that were bound.
@@ -119,6 +121,7 @@ impl RunningNode {
     pub(crate) fn api(&self) -> Api {
         Api {
             node: self.node,
+            overlay: self.overlay,
             arrivals: self.arrivals.clone(),
         }
     }
@@ -190,6 +193,8 @@ impl RunningNode {
 pub(crate) struct Api {
     /// The super node.
     pub(crate) node: NodeId,
+    /// The overlay that it is in.
+    pub(crate) overlay: OverlayId,
     arrivals: mpsc::Sender<Arrival>,
 }
 
@@ -356,6 +361,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     Ok(RunningNode {
         status: known,
         node: identity.node,
+        overlay,
         key: identity.key.clone(),
         tasks,
         _offer: offer(&config, &identity),

@@ -13,7 +13,7 @@ use crate::login::{self, LoginError};
 use crate::node::{self, NodeError, RunningNode};
 use crate::ordinary::{self, OrdinaryError, RunningOrdinary};
 use crate::promotion::{self, Promoted};
-use crate::sip::{self, SipError};
+use crate::sip::{self, Overlays, SipError};
 
 /// Why a process does not start.
 #[derive(Debug)]
@@ -58,7 +58,9 @@ pub(crate) struct Roles {
 
 impl Roles {
     /// Starts all roles of a file.
-    pub(crate) async fn start(config: Config) -> Result<Self, RunError> {
+    ///
+    /// What the SIP server of one has to know of the overlays of the others it learns by `overlays`.
+    pub(crate) async fn start(config: Config, overlays: Overlays) -> Result<Self, RunError> {
         let mut servers = login::start(config.login.as_ref(), config.bootstrap.as_ref())
             .await
             .map_err(RunError::Login)?;
@@ -70,9 +72,12 @@ impl Roles {
             Some(config) => Some(node::start(config).await.map_err(RunError::Node)?),
             None => None,
         };
+        if let Some(node) = &node {
+            overlays.add(node.overlay, node.api());
+        }
         if let Some(config) = config.sip {
             let overlay = node.as_ref().map(RunningNode::api);
-            let sip = sip::start_with(config, overlay).await;
+            let sip = sip::start_with(config, overlay, overlays).await;
             servers.push(sip.map_err(RunError::Sip)?.task);
         }
         let ordinary = match config.ordinary_node {
@@ -129,8 +134,12 @@ pub async fn run(configs: Vec<Config>, child: bool) -> Result<(), RunError> {
         }
     };
     tokio::pin!(told);
+    let overlays = Overlays::new();
     // Side by side: an overlay whose login server is down keeps no other waiting.
-    let mut starting: JoinSet<_> = configs.into_iter().map(Roles::start).collect();
+    let mut starting: JoinSet<_> = configs
+        .into_iter()
+        .map(|config| Roles::start(config, overlays.clone()))
+        .collect();
     let mut running = Vec::new();
     loop {
         let started = tokio::select! {
@@ -196,7 +205,7 @@ mod tests {
             other.config.quic_public()
         );
         let config = config::parse(Path::new("member.toml"), &text, [], &[]).unwrap();
-        Roles::start(config).await.unwrap()
+        Roles::start(config, Overlays::new()).await.unwrap()
     }
 
     #[tokio::test]

@@ -25,10 +25,13 @@ use crate::tls::{self, TlsError};
 
 mod connections;
 mod domain;
+mod gateway;
 mod names;
 mod overlay;
 
 use connections::{Arrival, Connections};
+pub(crate) use gateway::Overlays;
+use gateway::{Gateway, LIFETIME};
 use names::{Named, Names};
 use overlay::{Overlay, Told};
 
@@ -83,11 +86,16 @@ pub struct RunningSip {
 /// # Errors
 /// What keeps it from starting.
 pub async fn start(config: Sip) -> Result<RunningSip, SipError> {
-    start_with(config, None).await
+    start_with(config, None, Overlays::new()).await
 }
 
-/// Starts the SIP server, which places records of its users in the overlay, and looks for those of others there.
-pub(crate) async fn start_with(config: Sip, api: Option<Api>) -> Result<RunningSip, SipError> {
+/// Starts the SIP server, which places records of its users in the overlay, and looks for those of others there, or in other
+/// overlays of this process.
+pub(crate) async fn start_with(
+    config: Sip,
+    api: Option<Api>,
+    overlays: Overlays,
+) -> Result<RunningSip, SipError> {
     let clock = Clock::start();
     let listen = |what| move |error| SipError::Listen(what, config.listen, error);
     let tcp = TcpListener::bind(config.listen)
@@ -119,9 +127,13 @@ pub(crate) async fn start_with(config: Sip, api: Option<Api>) -> Result<RunningS
         arrivals,
     );
     let machine = Server::new(machine_config(&config, address, tls));
+    let ports = (address.port(), tls.map(|tls| tls.port()));
+    let own = api.as_ref().map(|api| api.overlay);
+    let gateway = Gateway::new(&config, own, overlays, ports, clock, LIFETIME);
     let overlay = Overlay::new(api, clock, &config.host(), address.port());
     let driver = Driver {
         overlay,
+        gateway,
         machine,
         clock,
         udp,
@@ -151,13 +163,17 @@ fn machine_config(config: &Sip, address: SocketAddr, tls: Option<SocketAddr>) ->
     Config {
         proxy: sip::proxy::Config {
             listeners,
-            domains: vec![config.domain.to_ascii_lowercase()],
+            domains: [config.domain.to_ascii_lowercase()]
+                .into_iter()
+                .chain(config.domains().into_keys())
+                .collect(),
             secret: entropy(),
             record_route: config.record_route,
             requests: REQUESTS,
         },
         limits: sip::registrar::Limits::default(),
         open: config.open_registrar,
+        transit: config.transit.is_some(),
         md5: config.md5,
     }
 }
@@ -169,6 +185,7 @@ struct Driver {
     connections: Connections,
     names: Names,
     overlay: Overlay,
+    gateway: Gateway,
     config: Sip,
 }
 
@@ -185,6 +202,10 @@ impl Driver {
                 },
                 Some(arrival) = arriving.recv() => self.take_arrival(arrival),
                 Some(named) = self.names.next() => self.take_named(named),
+                Some((lookup, targets)) = self.gateway.next() => {
+                    let located = Located::Targets(targets);
+                    self.input(ProxyInput::Located { lookup, located });
+                }
                 Some(told) = self.overlay.next() => self.take_told(told),
                 () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
                     self.machine.handle_timeout(self.clock.now());
@@ -238,7 +259,15 @@ impl Driver {
 
     fn take_told(&mut self, told: Told) {
         match told {
-            Told::Found { lookup, targets } => {
+            Told::Found {
+                lookup,
+                mut targets,
+            } => {
+                if targets.is_empty()
+                    && let Some(request) = self.machine.proxy().request(lookup)
+                {
+                    targets = self.gateway.location_server(request.request_uri());
+                }
                 let located = Located::Targets(targets);
                 self.input(ProxyInput::Located { lookup, located });
             }
@@ -261,7 +290,12 @@ impl Driver {
                     self.connections.close(peer);
                 }
                 Output::Resolve { lookup, uri } => self.names.resolve(lookup, &uri),
-                Output::Elsewhere { lookup, uri } => self.overlay.find(lookup, uri),
+                Output::Elsewhere { lookup, uri } => {
+                    let chief = self.config.domain.to_ascii_lowercase();
+                    if !self.gateway.find(lookup, &uri, &chief) {
+                        self.overlay.find(lookup, uri);
+                    }
+                }
                 Output::Secret {
                     id,
                     user,

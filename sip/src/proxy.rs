@@ -25,7 +25,7 @@ use core::cmp::Reverse;
 use hashbrown::HashTable;
 use machine::{Instant, Machine, Outbox};
 
-use crate::message::{Flaw, Framing, Malformed, Message, Method};
+use crate::message::{Flaw, Framing, Malformed, Message, Method, Name};
 use crate::stream::{Breach, Broken};
 use crate::{Peer, Transport};
 
@@ -256,6 +256,18 @@ impl Proxy {
             .as_deref()?
             .request
             .as_deref()
+    }
+
+    /// Says whether the request that a question is about says itself which way it goes, by Routes beyond this proxy.
+    #[must_use]
+    pub fn is_routed(&self, lookup: Lookup) -> bool {
+        let slot = self.read_lookup(lookup);
+        let slot = slot.and_then(|(index, _)| self.slots.get(index as usize));
+        let context = slot.and_then(|slot| slot.context.as_deref());
+        context.is_some_and(|context| {
+            let request = context.request.as_deref();
+            request.is_some_and(|one| one.list(Name::Route).count() > context.routes.used)
+        })
     }
 
     /// Says whether an address of record is in an own domain. Where the domain is a number, addresses have no port, wherever

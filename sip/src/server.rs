@@ -28,12 +28,14 @@ const CLAIMS: usize = 10_000;
 /// What a server is.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The proxy's part. Its first domain is the realm of passwords.
+    /// The proxy's part. Its first domain is the realm of passwords; users of the others register elsewhere.
     pub proxy: proxy::Config,
     /// What the registrar takes.
     pub limits: Limits,
     /// Whether everybody is believed. For tests, where nobody else can come.
     pub open: bool,
+    /// Whether somebody may know more of other domains than DNS: they are asked for by [`Output::Elsewhere`], too.
+    pub transit: bool,
     /// Whether MD5 is offered to phones that don't know SHA-256.
     pub md5: bool,
 }
@@ -80,7 +82,8 @@ pub enum Output {
         /// The URI.
         uri: String,
     },
-    /// A user of the domain who has no binding here: is he somewhere else? To be answered by [`proxy::Input::Located`].
+    /// A user of an own domain who has no binding here: is he somewhere else? With [`Config::transit`] also one of another domain. To be
+    /// answered by [`proxy::Input::Located`].
     Elsewhere {
         /// To be named by the answer.
         lookup: Lookup,
@@ -109,6 +112,9 @@ pub struct Server {
     registrar: Registrar,
     guard: Guard,
     open: bool,
+    transit: bool,
+    /// Own domains whose users register elsewhere.
+    others: Vec<String>,
     claims: BTreeMap<u64, (Claim, Waiting)>,
     next: u64,
     outbox: Outbox<Output>,
@@ -134,11 +140,14 @@ impl Server {
     pub fn new(config: Config) -> Self {
         let secret = config.proxy.secret;
         let realm = config.proxy.domains.first().map_or("", String::as_str);
+        let others = config.proxy.domains.iter().skip(1).cloned().collect();
         Self {
             guard: Guard::new(realm, secret, config.md5),
             registrar: Registrar::new(config.limits, secret),
             proxy: Proxy::new(config.proxy),
             open: config.open,
+            transit: config.transit,
+            others,
             claims: BTreeMap::new(),
             next: 0,
             outbox: Outbox::default(),
@@ -184,7 +193,7 @@ impl Server {
     }
 
     fn take_register(&mut self, source: Peer, request: Message, now: Instant) {
-        let served = request.to().is_some_and(|to| self.proxy.serves(to.uri));
+        let served = request.to().is_some_and(|to| self.registers(to.uri));
         if !served && request.to().is_some_and(|to| Uri::read(to.uri).is_ok()) {
             let problem = "To is in no domain of this registrar";
             return self.proxy.reply(&request, source, 404, "", problem);
@@ -210,6 +219,13 @@ impl Server {
         }
     }
 
+    /// Says whether a user has his password and his bindings here.
+    fn registers(&self, aor: &str) -> bool {
+        let host = Uri::read(aor).map_or_else(|_| String::new(), |uri| uri.host().into());
+        let elsewhere = |domain: &String| domain.eq_ignore_ascii_case(&host);
+        self.proxy.serves(aor) && !self.others.iter().any(elsewhere)
+    }
+
     fn register(&mut self, source: Peer, request: &Message, now: Instant) {
         let answer = self.registrar.register(request, source, now);
         self.proxy.reply(
@@ -226,9 +242,7 @@ impl Server {
         let Some(request) = self.proxy.request(lookup) else {
             return;
         };
-        let ours = request
-            .from()
-            .is_some_and(|from| self.proxy.serves(from.uri));
+        let ours = request.from().is_some_and(|from| self.registers(from.uri));
         if self.open || ours && request.method() == Method::Ack {
             return self.find(lookup, uri, own, now);
         }
@@ -258,6 +272,9 @@ impl Server {
 
     fn find(&mut self, lookup: Lookup, uri: String, own: bool, now: Instant) {
         if !own {
+            if self.transit && !self.proxy.is_routed(lookup) {
+                return self.outbox.push(Output::Elsewhere { lookup, uri });
+            }
             return self.locate(
                 lookup,
                 Located::Targets(alloc::vec![Target::new(&uri)]),

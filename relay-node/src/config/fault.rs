@@ -45,6 +45,10 @@ pub enum ConfigError {
     OpenRegistrar(SocketAddr),
     /// A SIP server that can't say where it is.
     SipHost(SocketAddr),
+    /// A domain of a SIP server without the overlay that it is in.
+    SipOverlay(String),
+    /// A location server that is no SIP URI.
+    LocationServer(String),
     /// A value of `[login]`.
     Login(login_server::ConfigFault),
 }
@@ -127,6 +131,14 @@ impl fmt::Display for ConfigError {
             Self::SipHost(listen) => write!(
                 f,
                 "[sip] listens on every address ({listen}) and can't tell others which one to use: name the `host`"
+            ),
+            Self::SipOverlay(domain) => write!(
+                f,
+                "[sip.domains] names no overlay for {domain}: write its identifier, 32 hexadecimal digits"
+            ),
+            Self::LocationServer(text) => write!(
+                f,
+                "[sip] has the `location_server` {text:?}, which is no SIP URI like sip:registrar.example.org:5060"
             ),
             Self::Login(fault) => write!(f, "[login]: {fault}"),
         }

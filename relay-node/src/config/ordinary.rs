@@ -100,7 +100,9 @@ impl OrdinaryNode {
     }
 }
 
-fn overlay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OverlayId>, D::Error> {
+pub(super) fn overlay<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OverlayId>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let wrong = format!("`{text}` is no overlay's identifier: write its 32 hexadecimal digits");
     let read = text.parse().map_err(|_| D::Error::custom(wrong))?;

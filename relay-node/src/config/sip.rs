@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use credential::OverlayId;
 use serde::Deserialize;
 
 use super::{ConfigError, Secret};
@@ -27,6 +28,15 @@ pub struct Sip {
     /// DNS servers to ask for other domains; those of the system, if none is named.
     #[serde(default)]
     pub dns: Vec<SocketAddr>,
+    /// Further domains of this proxy, each with the overlay in which its users are found: one that another file of this process
+    /// joins, by its identifier.
+    #[serde(default)]
+    pub domains: BTreeMap<String, String>,
+    /// Identifier of an overlay, joined by another file of this process, in which proxies of other domains are looked for before DNS.
+    #[serde(default, deserialize_with = "super::ordinary::overlay")]
+    pub transit: Option<OverlayId>,
+    /// SIP URI of a server that is asked for users of own domains whom the overlay does not know.
+    pub location_server: Option<String>,
     /// The users that may register, with their passwords.
     #[serde(default)]
     pub users: BTreeMap<String, Secret>,
@@ -60,12 +70,32 @@ impl Sip {
         }
     }
 
+    /// Further domains, in lower case.
+    #[must_use]
+    pub fn domains(&self) -> BTreeMap<String, OverlayId> {
+        let all = self.domains.iter();
+        let read = |(domain, overlay): (&String, &String)| {
+            Some((domain.to_ascii_lowercase(), overlay.parse().ok()?))
+        };
+        all.filter_map(read).collect()
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.open_registrar && !self.listen.ip().is_loopback() {
             return Err(ConfigError::OpenRegistrar(self.listen));
         }
         if self.host.is_none() && self.listen.ip().is_unspecified() {
             return Err(ConfigError::SipHost(self.listen));
+        }
+        let known = self.domains();
+        let unknown = |domain: &&String| !known.contains_key(&domain.to_ascii_lowercase());
+        if let Some(domain) = self.domains.keys().find(unknown) {
+            return Err(ConfigError::SipOverlay(domain.clone()));
+        }
+        if let Some(server) = &self.location_server
+            && (sip::Uri::read(server).is_err() || server.contains(['<', '>', ',', ' ']))
+        {
+            return Err(ConfigError::LocationServer(server.clone()));
         }
         if self.certificate.is_some() != self.key.is_some() {
             return Err(ConfigError::HalfTls("sip"));

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -112,6 +112,12 @@ impl Connections {
         if peer.transport != Transport::Tls || peer.connection != 0 {
             return peer;
         }
+        let domain = domain.trim_matches(['[', ']']);
+        let known = self.places.get(&(peer.transport, peer.address));
+        // An address is proved by whatever was proved there.
+        if let Some(&connection) = known.filter(|_| domain.parse::<IpAddr>().is_ok()) {
+            return Peer { connection, ..peer };
+        }
         if self.reserved.len() >= MOST {
             let reserved = std::mem::take(&mut self.reserved);
             self.domains
@@ -137,12 +143,11 @@ impl Connections {
     /// that can't be.
     pub(super) fn send(&mut self, peer: Peer, message: Vec<u8>) -> Result<(), Vec<u8>> {
         while self.tasks.try_join_next().is_some() {}
-        let place = (peer.transport, peer.address);
-        let peer = match (peer.connection, self.places.get(&place)) {
-            (0, Some(&connection)) => Peer { connection, ..peer },
-            // Whose address alone is known has to prove that.
-            (0, None) => self.name(peer, &peer.address.ip().to_string()),
-            (_, _) => peer,
+        // Whose address alone is known has to prove that.
+        let peer = self.name(peer, &peer.address.ip().to_string());
+        let peer = match self.places.get(&(peer.transport, peer.address)) {
+            Some(&connection) if peer.connection == 0 => Peer { connection, ..peer },
+            Some(_) | None => peer,
         };
         let begun = peer.connection != 0 && !self.reserved.contains_key(&peer.connection);
         let known = begun.then_some(peer.connection);

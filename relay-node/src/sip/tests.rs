@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 mod domains;
+mod gateway;
 
 use super::*;
 use crate::config;
@@ -124,7 +125,7 @@ async fn r070_r077_r079_phones_at_two_super_nodes_find_each_other_by_the_overlay
             "[sip]\ndomain = \"example.org\"\nlisten = \"127.0.0.1:0\"\nopen_registrar = true\n";
         let config = config::parse(Path::new("sip.toml"), text, [], &[]).unwrap();
         servers.push(
-            start_with(config.sip.unwrap(), Some(node.api()))
+            start_with(config.sip.unwrap(), Some(node.api()), Overlays::new())
                 .await
                 .unwrap(),
         );

@@ -44,12 +44,17 @@ impl Line {
     /// A phone that is registered.
     pub(crate) async fn registered(uri: &str, server: SocketAddr) -> Self {
         let mut line = Self::new(uri, server).await;
-        let domain = uri.split('@').nth(1).unwrap();
-        let mut dialog = line.dialog(&format!("sip:{domain}"));
-        dialog.theirs = format!("<{uri}>");
-        line.ask("REGISTER", &mut dialog, "").await;
-        assert_eq!(line.receive().await.status(), Some(200));
+        line.register(200).await;
         line
+    }
+
+    /// Registers, which has to be answered by this.
+    pub(crate) async fn register(&mut self, status: u16) {
+        let domain = self.uri.split('@').nth(1).unwrap();
+        let mut dialog = self.dialog(&format!("sip:{domain}"));
+        dialog.theirs = format!("<{}>", self.uri);
+        self.ask("REGISTER", &mut dialog, "").await;
+        assert_eq!(self.receive().await.status(), Some(status));
     }
 
     fn contact(&self) -> String {

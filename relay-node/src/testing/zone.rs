@@ -1,4 +1,6 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hickory_resolver::proto::op::{Message, OpCode};
 use hickory_resolver::proto::rr::rdata::{A, NAPTR, SRV};
@@ -9,6 +11,7 @@ use tokio::task::JoinHandle;
 /// A DNS server of a few names on this machine, which ends with the test.
 pub(crate) struct Zone {
     pub(crate) address: SocketAddr,
+    asked: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -24,15 +27,27 @@ impl Zone {
         let records: Vec<Record> = lines.iter().map(|line| record(line)).collect();
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
         let task = tokio::spawn(async move {
             let mut buffer = [0; 4096];
             loop {
                 let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
                 let answer = answer(&buffer[..length], &records);
                 socket.send_to(&answer, from).await.unwrap();
             }
         });
-        Self { address, task }
+        Self {
+            address,
+            asked,
+            task,
+        }
+    }
+
+    /// How many questions have come.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 

@@ -114,8 +114,9 @@ impl Proxy {
             None => {
                 let uri = next_hop(context, &target);
                 match place(&uri).map(|place| place.peer()) {
-                    Some(Some(Ok(peer))) => Ok(peer),
-                    Some(None) => Err(Some(uri)),
+                    Some(Some(Ok(peer))) if !peer.transport.is_secure() => Ok(peer),
+                    // Who has to prove a name is asked for by that, even where the address is in the URI.
+                    Some(None | Some(Ok(_))) => Err(Some(uri)),
                     None | Some(Some(Err(()))) => Err(None),
                 }
             }

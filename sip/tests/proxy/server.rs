@@ -24,6 +24,7 @@ impl Domain {
             proxy: config(),
             limits: Limits::default(),
             open,
+            transit: false,
             md5: false,
         };
         Self {
