@@ -40,6 +40,8 @@ pub struct OrdinaryNode {
     state: State,
     candidates: Candidates,
     links: Map<LinkId, Link>,
+    /// How many associations it keeps.
+    wanted: usize,
     /// How many dials may be under way at one time.
     tries: usize,
     dial_due: Option<Instant>,
@@ -132,6 +134,7 @@ impl OrdinaryNode {
             state: State::Active,
             candidates,
             links: Map::new(),
+            wanted: link::WANTED,
             tries: link::WANTED,
             dial_due: None,
             refusals: 0,
@@ -158,6 +161,11 @@ impl OrdinaryNode {
     #[must_use]
     pub fn overlay(&self) -> OverlayId {
         self.anchor.overlay()
+    }
+
+    /// Keeps one association only: for a user who is no more reachable than his super node.
+    pub fn keep_one_association(&mut self) {
+        self.wanted = 1;
     }
 
     /// The associations that stand: link, super node, URL.

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod aor;
+mod bridged;
 mod end;
 mod gateway;
 pub mod location;
@@ -17,6 +18,7 @@ mod super_node;
 
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
 pub use aor::{Aor, proxy_key};
+pub use bridged::{Ice, LineInput, LineOutput, Numbers, PhoneLine, Plan, line_of};
 pub use credential;
 pub use end::EndReason;
 pub use gateway::{proxy_location, proxy_target};
@@ -27,7 +29,7 @@ pub use overlay::{
     GetError, Key, Limits, LinkId, PlaceError, Placement, Policy, QueryId, Relays, SignedRecord,
 };
 pub use peer::{Config, Contact, Event, Input, Output, Peer, Problem};
-pub use phone::{phone_location, phone_targets};
+pub use phone::{Whereabouts, phone_location, phone_targets, proxy_place, whereabouts};
 pub use sip::{CallId, Caller, Candidate};
 pub use super_node::{
     Misconduct, SuperNode, SuperNodeConfig, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,

@@ -37,6 +37,11 @@ impl Clock {
         self.wall
     }
 
+    /// What the system's own clock showed at the epoch, for code that counts by that.
+    pub(crate) fn epoch(&self) -> std::time::Instant {
+        self.epoch.into_std()
+    }
+
     /// The runtime's name of a point in time.
     #[must_use]
     pub fn deadline(&self, at: Instant) -> tokio::time::Instant {

@@ -21,6 +21,7 @@ mod http;
 pub mod identity;
 mod links;
 pub mod login;
+mod media;
 mod multicast;
 mod naming;
 pub mod node;

@@ -92,6 +92,9 @@ pub struct RunningNode {
     /// Its configuration, with the addresses that were bound.
     pub config: SuperNode,
     arrivals: mpsc::Sender<Arrival>,
+    identity: watch::Receiver<Identity>,
+    door: Door,
+    client: Client,
     driver: JoinHandle<()>,
     /// Where the driver and the links are.
     thread: Thread,
@@ -123,6 +126,11 @@ impl RunningNode {
             node: self.node,
             overlay: self.overlay,
             arrivals: self.arrivals.clone(),
+            identity: self.identity.clone(),
+            door: self.door.clone(),
+            client: self.client.clone(),
+            login: self.config.login.clone(),
+            url: self.config.url.websocket(),
         }
     }
 
@@ -196,6 +204,16 @@ pub(crate) struct Api {
     /// The overlay that it is in.
     pub(crate) overlay: OverlayId,
     arrivals: mpsc::Sender<Arrival>,
+    /// What it is certified as.
+    pub(crate) identity: watch::Receiver<Identity>,
+    /// Where associations inside the node are told of.
+    pub(crate) door: Door,
+    /// Asks servers.
+    pub(crate) client: Client,
+    /// The login server, if there is one.
+    pub(crate) login: Option<crate::config::Origin>,
+    /// Its WebSocket address.
+    pub(crate) url: String,
 }
 
 impl Api {
@@ -331,6 +349,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         done: answered,
     }));
 
+    let entrance = door.clone();
     let origins = follow_members(&config, clock, known.clone());
     let prober = Prober::new(
         clock,
@@ -349,6 +368,7 @@ pub async fn start_with<M: SuperNodeMachine>(
     );
     site.giver = Some(giver);
     tasks.spawn(http::serve(listener, tls, Arc::new(site)));
+    let (known_identity, inner, asking) = (identities.subscribe(), entrance, client.clone());
     let chores = Chores {
         config: config.clone(),
         clock,
@@ -360,6 +380,9 @@ pub async fn start_with<M: SuperNodeMachine>(
     chores.start(identities, revoked, &mut tasks);
     Ok(RunningNode {
         status: known,
+        identity: known_identity,
+        door: inner,
+        client: asking,
         node: identity.node,
         overlay,
         key: identity.key.clone(),

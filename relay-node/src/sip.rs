@@ -4,11 +4,13 @@
 //! is sent on it waits in a queue that is bounded, and who doesn't read is cut off.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use machine::Machine;
+use p2psip::{Aor, Whereabouts};
 use sip::message::Flaw;
-use sip::proxy::{Event, Input as ProxyInput, Listener, Located};
+use sip::proxy::{Event, Input as ProxyInput, Listener, Located, Lookup, Target};
 use sip::registrar::Event as Registration;
 use sip::server::{Config, Input, Output, Server};
 use sip::{Peer, Transport};
@@ -26,14 +28,17 @@ use crate::tls::{self, TlsError};
 mod connections;
 mod domain;
 mod gateway;
+mod line;
 mod names;
 mod overlay;
+mod phones;
 
 use connections::{Arrival, Connections};
 pub(crate) use gateway::Overlays;
 use gateway::{Gateway, LIFETIME};
 use names::{Named, Names};
 use overlay::{Overlay, Told};
+use phones::{Arrived, Phones};
 
 /// Messages from connections that may wait.
 const ARRIVALS: usize = 4_096;
@@ -127,13 +132,19 @@ pub(crate) async fn start_with(
         arrivals,
     );
     let machine = Server::new(machine_config(&config, address, tls));
+    let host = config.host();
+    let reached = reached(&host, address.ip()).await;
+    let certified = api.as_ref().filter(|api| api.login.is_some());
+    let phones = certified
+        .and_then(|api| Phones::new(api, clock, (address.ip(), reached), (&host, address.port())));
     let ports = (address.port(), tls.map(|tls| tls.port()));
     let own = api.as_ref().map(|api| api.overlay);
     let gateway = Gateway::new(&config, own, overlays, ports, clock, LIFETIME);
-    let overlay = Overlay::new(api, clock, &config.host(), address.port());
+    let overlay = Overlay::new(api, clock, &host, address.port());
     let driver = Driver {
         overlay,
         gateway,
+        phones,
         machine,
         clock,
         udp,
@@ -146,6 +157,20 @@ pub(crate) async fn start_with(
         listen: address,
         tls,
         task: tokio::spawn(driver.run(arriving)),
+    })
+}
+
+/// The number of the host that others are told, for media: names are no use there.
+async fn reached(host: &str, listen: IpAddr) -> IpAddr {
+    let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), 0)).await;
+    let mut found = found.into_iter().flatten().map(|address| address.ip());
+    let found = found.find(|ip| ip.is_ipv4() == listen.is_ipv4());
+    found.unwrap_or_else(|| {
+        tracing::warn!(
+            host,
+            "the host of SIP has no address: sound won't find this node"
+        );
+        listen
     })
 }
 
@@ -186,6 +211,8 @@ struct Driver {
     names: Names,
     overlay: Overlay,
     gateway: Gateway,
+    /// The lines of the phones, where there is an overlay that may know of them.
+    phones: Option<Phones>,
     config: Sip,
 }
 
@@ -207,6 +234,7 @@ impl Driver {
                     self.input(ProxyInput::Located { lookup, located });
                 }
                 Some(told) = self.overlay.next() => self.take_told(told),
+                Some(arrived) = heard(&mut self.phones) => self.take_heard(arrived),
                 () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
                     self.machine.handle_timeout(self.clock.now());
                     self.drain();
@@ -259,20 +287,41 @@ impl Driver {
 
     fn take_told(&mut self, told: Told) {
         match told {
-            Told::Found {
-                lookup,
-                mut targets,
-            } => {
-                if targets.is_empty()
-                    && let Some(request) = self.machine.proxy().request(lookup)
-                {
-                    targets = self.gateway.location_server(request.request_uri());
-                }
-                let located = Located::Targets(targets);
+            Told::Found { lookup, uri, place } => {
+                let located = match place {
+                    Whereabouts::Pages => self.by_line(lookup, &uri),
+                    Whereabouts::Phones(targets) => Located::Targets(targets),
+                    Whereabouts::Nowhere => Located::Targets(self.gateway.location_server(&uri)),
+                };
                 self.input(ProxyInput::Located { lookup, located });
             }
             Told::NotPlaced { aor } => self.overlay.note(&aor, self.machine.registrar(), true),
         }
+    }
+
+    /// To a page goes a call by the line of the phone that makes it.
+    fn by_line(&self, lookup: Lookup, uri: &str) -> Located {
+        let caller = self.machine.proxy().request(lookup);
+        let caller = caller.and_then(|request| Aor::read(request.from()?.uri));
+        let known = caller.zip(self.phones.as_ref());
+        if known.is_some_and(|(caller, phones)| phones.has(&caller)) {
+            let mut target = Target::new(uri);
+            target.flow = Some(Peer::INSIDE);
+            return Located::Targets(vec![target]);
+        }
+        Located::Refused {
+            status: 403,
+            headers: String::new(),
+            problem: "who calls a page must be registered here, with an address that the overlay lets this server speak for"
+                .to_owned(),
+        }
+    }
+
+    fn take_heard(&mut self, arrived: Arrived) {
+        if let Some(phones) = &mut self.phones {
+            phones.take(arrived, self.machine.registrar());
+        }
+        self.drain();
     }
 
     fn input(&mut self, input: ProxyInput) {
@@ -281,7 +330,28 @@ impl Driver {
         self.drain();
     }
 
+    /// Does what the machine and the lines want, until they want nothing more.
     fn drain(&mut self) {
+        loop {
+            self.perform_all();
+            let said = self
+                .phones
+                .as_mut()
+                .map(|phones| std::mem::take(&mut phones.sip));
+            let said = said.unwrap_or_default();
+            if said.is_empty() {
+                return;
+            }
+            for message in said {
+                let source = Peer::INSIDE;
+                let received = ProxyInput::Received { source, message };
+                self.machine
+                    .handle_input(Input::Proxy(received), self.clock.now());
+            }
+        }
+    }
+
+    fn perform_all(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Send { peer, message } => self.send(peer, message),
@@ -308,21 +378,30 @@ impl Driver {
                     self.machine
                         .handle_input(Input::Secret { id, secret }, self.clock.now());
                 }
-                Output::Registration(Registration::Refreshed { aor }) => {
-                    self.overlay.note(&aor, self.machine.registrar(), false);
-                }
+                Output::Registration(Registration::Refreshed { aor }) => self.note(&aor, false),
                 Output::Registration(
                     Registration::Bound { aor } | Registration::Unbound { aor },
-                ) => {
-                    self.overlay.note(&aor, self.machine.registrar(), true);
-                }
+                ) => self.note(&aor, true),
                 Output::Event(event) => tell(&event),
             }
         }
     }
 
+    /// The bindings of a user have changed, or were refreshed.
+    fn note(&mut self, aor: &Arc<str>, changed: bool) {
+        if let Some(phones) = &mut self.phones {
+            phones.note(aor, self.machine.registrar());
+        } else if self.overlay.signs() {
+            self.overlay.note(aor, self.machine.registrar(), changed);
+        }
+    }
+
     fn send(&mut self, peer: Peer, message: Vec<u8>) {
-        if peer.transport == Transport::Udp {
+        if peer.transport == Transport::Inside {
+            if let Some(phones) = &mut self.phones {
+                phones.receive(message, self.machine.registrar());
+            }
+        } else if peer.transport == Transport::Udp {
             // What does not fit into the socket's buffer is lost as in any network, and sent again.
             if let Err(error) = self.udp.try_send_to(&message, peer.address) {
                 tracing::debug!(%peer, "SIP datagram not sent: {error}");
@@ -331,6 +410,14 @@ impl Driver {
             let answer = Input::Proxy(ProxyInput::Undelivered { message });
             self.machine.handle_input(answer, self.clock.now());
         }
+    }
+}
+
+/// What the lines hear of their links, sockets and timers; never, if there are none.
+async fn heard(phones: &mut Option<Phones>) -> Option<Arrived> {
+    match phones {
+        Some(phones) => Some(phones.next().await),
+        None => std::future::pending().await,
     }
 }
 

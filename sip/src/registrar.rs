@@ -87,6 +87,8 @@ pub struct Contact<'a> {
     pub preference: u16,
     /// When it ends.
     pub until: Instant,
+    /// The flow on which it is reached (RFC 5626), if it has to be that one.
+    pub flow: Option<Peer>,
 }
 
 /// The bindings of a domain's users, in memory.
@@ -189,6 +191,7 @@ impl Registrar {
             instance: binding.instance(),
             preference: binding.preference,
             until: binding.until,
+            flow: binding.flow,
         })
     }
 

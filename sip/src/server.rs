@@ -20,7 +20,7 @@ use crate::proxy::{self, Located, Lookup, Proxy, Target};
 use crate::registrar::{self, Limits, Registrar};
 use crate::stream::Breach;
 use crate::transaction::earlier;
-use crate::{Peer, Uri};
+use crate::{Peer, Transport, Uri};
 
 /// The most passwords that are looked up at once.
 const CLAIMS: usize = 10_000;
@@ -182,8 +182,18 @@ impl Server {
                     self.take_register(source, request, now)
                 }
                 proxy::Output::Locate {
-                    lookup, uri, own, ..
-                } => self.take_call(lookup, uri, own, now),
+                    lookup,
+                    uri,
+                    own,
+                    source,
+                } => {
+                    if source.transport == Transport::Inside {
+                        // Whoever speaks for a phone has checked who calls it.
+                        self.find(lookup, uri, own, now);
+                    } else {
+                        self.take_call(lookup, uri, own, now);
+                    }
+                }
                 proxy::Output::Event(event) => self.outbox.push(Output::Event(event)),
             }
         }

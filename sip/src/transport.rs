@@ -16,7 +16,7 @@ pub enum Transport {
     Ws,
     /// A secured WebSocket.
     Wss,
-    /// Handed over inside the node, to and from the [`Edge`](crate::edge::Edge) of its own users.
+    /// Handed over inside the node, to and from those that speak for its phones to pages.
     Inside,
 }
 
@@ -122,6 +122,14 @@ impl Peer {
             connection: 0,
         }
     }
+}
+
+impl Peer {
+    /// The node itself.
+    pub const INSIDE: Self = Self::at(
+        Transport::Inside,
+        SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0),
+    );
 }
 
 impl fmt::Display for Peer {

@@ -62,6 +62,48 @@ impl Network {
         Self::start_as(super_nodes, &["--allow-loopback-peers"], &[]).await
     }
 
+    /// A network where SIP phones register without a password.
+    ///
+    /// # Panics
+    ///
+    /// When it doesn't come up.
+    pub async fn start_with_phones(super_nodes: usize) -> Self {
+        let flags = ["--sip", "127.0.0.1:0", "--open-registrar"];
+        Self::start_as(super_nodes, &flags, &[]).await
+    }
+
+    /// Where a super node takes SIP by a transport: `udp`, `tcp` or `tls`.
+    ///
+    /// # Panics
+    ///
+    /// When it takes none.
+    pub fn registrar(&self, number: usize, transport: &str) -> String {
+        let sip = &self.ready["super_nodes"][number]["sip"];
+        let address = sip[if transport == "tls" { "tls" } else { "address" }].as_str();
+        address
+            .unwrap_or_else(|| panic!("no {transport} in {sip}"))
+            .to_owned()
+    }
+
+    /// Waits until the overlay knows a phone of this user at a super node.
+    ///
+    /// # Panics
+    ///
+    /// When it never does.
+    pub async fn has_line(&self, number: usize, user: &str) {
+        let placed = format!("phone's record placed aor=sip:{user}@");
+        let log = self.super_nodes()[number].config.with_extension("log");
+        until("the phone's record", PATIENCE, async || {
+            let output = std::fs::read_to_string(&log).unwrap_or_default();
+            if output.contains(&placed) {
+                Ok(())
+            } else {
+                Err(output)
+            }
+        })
+        .await;
+    }
+
     async fn start_as(super_nodes: usize, flags: &[&str], settings: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("partyline-network-").expect("a temporary directory");
         let mut command = relay_node();

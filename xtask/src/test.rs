@@ -22,6 +22,7 @@ const PARTS: &[Part] = &[
     ("build", |_| build()),
     ("unit", unit),
     ("relay", relay),
+    ("phones", phones),
     ("browser", browser),
 ];
 
@@ -107,7 +108,7 @@ fn clippy(_: &mut Count) -> Result<()> {
         "--workspace",
         "--all-targets",
         "--features",
-        "tests/browsers,tests/coturn",
+        "tests/browsers,tests/coturn,tests/phones",
     ]);
     shell::run(cargo.args(["--", "--deny", "warnings"]))
 }
@@ -134,7 +135,17 @@ fn relay(count: &mut Count) -> Result<()> {
     tests(cargo.args(["--no-fail-fast", "--test", "relay"]), count)
 }
 
+/// SIP phones of another project, and pages.
+fn phones(count: &mut Count) -> Result<()> {
+    tools::baresip()?;
+    with_browsers("phones", count)
+}
+
 fn browser(count: &mut Count) -> Result<()> {
+    with_browsers("browser", count)
+}
+
+fn with_browsers(test: &str, count: &mut Count) -> Result<()> {
     let geckodriver = tools::browsers()?;
     if !workspace::root().join("web/dist/partyline").is_dir() {
         web::build(Purpose::Serving)?;
@@ -146,10 +157,10 @@ fn browser(count: &mut Count) -> Result<()> {
         "test",
         "--workspace",
         "--features",
-        "tests/browsers",
+        "tests/browsers,tests/phones",
         "--no-fail-fast",
         "--test",
-        "browser",
+        test,
     ]);
     tests(&mut cargo, count)
 }

@@ -23,6 +23,11 @@ pub(crate) fn python() -> Result<()> {
     packages(&[(&["python3"], "python3")])
 }
 
+/// Makes sure that baresip, a SIP phone, is there.
+pub(crate) fn baresip() -> Result<()> {
+    packages(&[(&["baresip"], "baresip")])
+}
+
 /// Makes sure that coturn's clients are there.
 pub(crate) fn coturn() -> Result<()> {
     packages(&[(&["turnutils_uclient"], "coturn")])

@@ -8,7 +8,7 @@ use credential::{Certificate, Challenge, Check, NodeId, Nonce, Role, Signature, 
 use machine::Instant;
 
 use super::candidates::host;
-use super::link::{BEAT, State, WANTED};
+use super::link::{BEAT, State};
 use super::{Awaited, Misbehaviour, OrdinaryEvent, OrdinaryNode, OrdinaryOutput, Timer, Waiting};
 use crate::association::{Contact, FromOrdinary};
 use crate::{Candidate, LinkId};
@@ -190,7 +190,7 @@ impl OrdinaryNode {
         if let Some(list) = revocations {
             self.revocations_offered(id, &list, now);
         }
-        if self.standing().count() >= WANTED {
+        if self.standing().count() >= self.wanted {
             for spare in self.links.keys_where(|_, link| !link.stands()) {
                 self.links.remove(&spare);
                 self.outbox.push(OrdinaryOutput::Close(spare));

@@ -87,7 +87,7 @@ impl OrdinaryNode {
     pub(super) fn dial(&mut self, now: Instant) {
         self.dial_due = None;
         let standing = self.standing().count();
-        if !self.is_active() || standing >= WANTED {
+        if !self.is_active() || standing >= self.wanted {
             self.tries = WANTED;
             return;
         }
@@ -424,7 +424,7 @@ impl OrdinaryNode {
             return;
         };
         self.timers.set(now + ROTATION, Timer::Rotate);
-        if self.standing().count() >= WANTED {
+        if self.standing().count() >= self.wanted {
             self.end(first, Parting::Own, now);
         }
     }

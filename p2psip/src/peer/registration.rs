@@ -32,6 +32,8 @@ pub(super) struct Registration {
     changed: bool,
     failures: u32,
     timestamp: u64,
+    /// Where the user is reached besides.
+    besides: Option<Location>,
     /// What was placed last.
     body: Vec<u8>,
     online: bool,
@@ -49,6 +51,7 @@ impl Registration {
             changed: false,
             failures: 0,
             timestamp: 0,
+            besides: None,
             body: Vec::new(),
             online: false,
         }
@@ -60,6 +63,11 @@ impl Registration {
             self.fingerprint = Some(fingerprint);
             self.touch(now);
         }
+    }
+
+    /// Where the user is reached besides, by plain SIP.
+    pub(super) fn also_at(&mut self, place: Location) {
+        self.besides = Some(place);
     }
 
     /// What the record says, or who signs it, has changed.
@@ -120,10 +128,11 @@ impl Registration {
             return;
         }
         self.due = None;
-        let locations = self.locations(node);
+        let mut locations = self.locations(node);
         if locations.is_empty() {
             return;
         }
+        locations.extend(self.besides.clone());
         let mut record = UserLocation {
             user: self.user.clone(),
             lifetime: LIFETIME,

@@ -103,6 +103,14 @@ impl Peer {
         self.pump(now);
     }
 
+    /// Says where the user is reached besides his super nodes: at the proxy where his phone is registered.
+    ///
+    /// Such a user is no more reachable than the super node at which the phone is registered: one association will do.
+    pub(crate) fn also_at(&mut self, place: crate::location::Location) {
+        self.node.keep_one_association();
+        self.registration.also_at(place);
+    }
+
     /// Removes the location record. Calls in progress go on.
     pub fn go_offline(&mut self, now: Instant) {
         let event = self.registration.end(&mut self.node, now);
@@ -217,6 +225,7 @@ impl Peer {
             // The caller shall not take it for a refusal of himself (603).
             match reason {
                 EndReason::Offline => self.agent.unavailable(call, now),
+                EndReason::Busy => self.agent.busy(call, now),
                 _ => self.agent.not_acceptable(call, now),
             }
             self.end(call, reason, false, now);

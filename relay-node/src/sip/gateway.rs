@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use credential::OverlayId;
 use p2psip::{Aor, Key, Placement, SignedRecord};
-use p2psip::{phone_targets, proxy_key, proxy_location, proxy_target};
+use p2psip::{Whereabouts, proxy_key, proxy_location, proxy_target};
 use sip::Uri;
 use sip::proxy::{Lookup, Target};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::overlay::located;
 use crate::clock::Clock;
 use crate::config::Sip;
 use crate::node::Api;
@@ -131,7 +132,10 @@ impl Gateway {
                 self.searches.spawn(async move {
                     let key = Aor::read(&uri).map(|user| user.key());
                     let targets = match api.zip(key) {
-                        Some((api, key)) => phone_targets(&uri, &look(&api, key).await, api.node),
+                        Some((api, key)) => match located(&api, &uri, &look(&api, key).await) {
+                            Whereabouts::Phones(targets) => targets,
+                            Whereabouts::Pages | Whereabouts::Nowhere => Vec::new(),
+                        },
                         None => Vec::new(),
                     };
                     (lookup, if targets.is_empty() { server } else { targets })

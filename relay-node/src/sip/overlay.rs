@@ -1,10 +1,13 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use machine::Instant;
-use p2psip::{Aor, Placement, phone_location, phone_targets};
-use sip::proxy::{Lookup, Target};
+use p2psip::{
+    Aor, Placement, SignedRecord, Whereabouts, phone_location, phone_targets, whereabouts,
+};
+use sip::proxy::Lookup;
 use sip::registrar::Registrar;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -23,10 +26,11 @@ const MOST: usize = 10_000;
 
 /// What the overlay tells.
 pub(super) enum Told {
-    /// Where a user is; nowhere, if he was not found.
+    /// Where a user is.
     Found {
         lookup: Lookup,
-        targets: Vec<Target>,
+        uri: String,
+        place: Whereabouts,
     },
     /// The record of a user was not placed, and no later one is on its way.
     NotPlaced { aor: Arc<str> },
@@ -40,7 +44,7 @@ pub(super) struct Overlay {
     port: u16,
     /// When the record of each user has to be placed again.
     due: HashMap<Arc<str>, Instant>,
-    searches: JoinSet<(Lookup, Vec<Target>)>,
+    searches: JoinSet<(Lookup, String, Whereabouts)>,
     placements: JoinSet<(Arc<str>, u64, bool)>,
     /// The last placement of each user that is on its way.
     latest: HashMap<Arc<str>, u64>,
@@ -69,15 +73,15 @@ impl Overlay {
         let key = Aor::read(&uri).map(|user| user.key());
         let asked = api
             .zip(key)
-            .and_then(|(api, key)| Some((api.get(key)?, api.node)));
+            .and_then(|(api, key)| Some((api.get(key)?, api.clone())));
         self.searches.spawn(async move {
-            let Some((answered, own)) = asked else {
-                return (lookup, Vec::new());
-            };
-            match timeout(PATIENCE, answered).await {
-                Ok(Ok(Ok(records))) => (lookup, phone_targets(&uri, &records, own)),
-                Ok(Ok(Err(_)) | Err(_)) | Err(_) => (lookup, Vec::new()),
+            let mut place = Whereabouts::Nowhere;
+            if let Some((answered, api)) = asked
+                && let Ok(Ok(Ok(records))) = timeout(PATIENCE, answered).await
+            {
+                place = located(&api, &uri, &records);
             }
+            (lookup, uri, place)
         });
     }
 
@@ -86,8 +90,8 @@ impl Overlay {
         loop {
             tokio::select! {
                 Some(found) = self.searches.join_next() => {
-                    if let Ok((lookup, targets)) = found {
-                        return Some(Told::Found { lookup, targets });
+                    if let Ok((lookup, uri, place)) = found {
+                        return Some(Told::Found { lookup, uri, place });
                     }
                 }
                 Some(ended) = self.placements.join_next() => {
@@ -102,6 +106,11 @@ impl Overlay {
                 else => return None,
             }
         }
+    }
+
+    /// Says whether this super node signs the records of phones by its own name: where no login server gives certificates for them.
+    pub(super) fn signs(&self) -> bool {
+        self.api.as_ref().is_some_and(|api| api.login.is_none())
     }
 
     /// Places a user's record as his bindings are now, if they are `changed`, or it has used up half of its life.
@@ -150,4 +159,32 @@ impl Overlay {
             (aor, number, placed)
         });
     }
+}
+
+/// Where a user is by these records. In a network with a login server, phones are certified, and nothing else counts; in one without, super
+/// nodes are believed about phones.
+pub(super) fn located(api: &Api, uri: &str, records: &[SignedRecord]) -> Whereabouts {
+    let place = whereabouts(uri, records, api.node);
+    if place != Whereabouts::Nowhere || api.login.is_some() {
+        return place;
+    }
+    let targets = phone_targets(uri, records, api.node);
+    if targets.is_empty() {
+        Whereabouts::Nowhere
+    } else {
+        Whereabouts::Phones(targets)
+    }
+}
+
+/// The hosts from which a phone's SIP comes.
+pub(super) fn hosts(registrar: &Registrar, aor: &str) -> Vec<IpAddr> {
+    let contacts = registrar.contacts(aor);
+    let hosts = contacts.filter_map(|contact| match contact.flow {
+        Some(flow) => Some(flow.address.ip()),
+        None => {
+            let uri = sip::Uri::read(contact.uri).ok()?;
+            uri.host().trim_matches(['[', ']']).parse().ok()
+        }
+    });
+    hosts.collect()
 }

@@ -217,10 +217,10 @@ pub(super) fn is_host(one: &str, other: &str) -> bool {
 
 /// The flow on which a request's sender has to be reached inside the dialog: it is a client of ours whose own address won't do.
 fn flow_back(request: &Message, source: Peer) -> Option<Peer> {
-    if source.transport == Transport::Inside || request.list(Name::Via).count() > 1 {
+    if request.list(Name::Via).count() > 1 {
         return None;
     }
-    if source.connection != 0 {
+    if source.connection != 0 || source.transport == Transport::Inside {
         return Some(source);
     }
     let contact = place(request.contact()?.uri)?;
