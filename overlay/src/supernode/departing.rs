@@ -81,9 +81,16 @@ impl SuperNode {
         if reported {
             return;
         }
-        // The nearest one reports it; the others do if nothing is heard of it.
+        // Its successor reports it, who watches it; the others do if nothing is heard of it in time, the nearer the sooner.
         let apart = self.ring.apart(self.own, node) as u32;
-        self.timers.set(now + TURN * apart, Timer::Report(node));
+        let watches = self.ring.successors(node, 1).contains(&self.own);
+        let patience = if watches || self.is_small() {
+            Duration::ZERO
+        } else {
+            self.travel()
+        };
+        self.timers
+            .set(now + patience + TURN * apart, Timer::Report(node));
     }
 
     /// Nobody nearer has reported a member that was lost here.

@@ -47,8 +47,8 @@ impl SuperNode {
         let Some(subject) = telling.event.subject() else {
             return Vec::new();
         };
-        let arc = self.ring.arc_between(telling.after, telling.until);
-        let concerned = arc.filter(|member| {
+        let arc = self.ring.between(telling.after, telling.until);
+        let concerned = arc.iter().filter(|member| {
             let window = Window {
                 center: member.node(),
                 reach: member.reach(),

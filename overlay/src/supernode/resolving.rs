@@ -328,7 +328,7 @@ impl SuperNode {
         }
         let (mut view, _) = resolution.checking.remove(&from).unwrap_or_default();
         let place = first_eight(&resolution.key.0);
-        view.sort_unstable_by_key(|node| first_eight(&node.0).wrapping_sub(place));
+        view.sort_unstable_by_key(|node| node.first_eight().wrapping_sub(place));
         view.dedup();
         if view.is_empty() {
             return self.ask_guides(request, 1, now);

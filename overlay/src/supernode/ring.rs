@@ -163,8 +163,44 @@ impl Ring {
     }
 
     fn place(&self, node: NodeId) -> Result<usize, usize> {
-        self.members
-            .binary_search_by(|member| member.node.cmp(&node))
+        let place = self.first_from(node);
+        let found = self.members.get(place);
+        if found.is_some_and(|member| member.node == node) {
+            Ok(place)
+        } else {
+            Err(place)
+        }
+    }
+
+    /// The place of the first member with this id or a higher one; the end, if there is none.
+    fn first_from(&self, node: NodeId) -> usize {
+        self.seek(node, |other| other < node)
+    }
+
+    /// The place of the first member with a higher id; the end, if there is none.
+    fn first_after(&self, node: NodeId) -> usize {
+        self.seek(node, |other| other <= node)
+    }
+
+    /// Ids are spread evenly: looking near where an even spread has one reads fewer members than halving the table.
+    fn seek(&self, node: NodeId, is_before: impl Fn(NodeId) -> bool) -> usize {
+        let members = &self.members[..];
+        let is_before_at = |place: usize| is_before(members[place].node);
+        let (mut low, mut high) = (0, members.len());
+        let even = u128::from(node.first_eight()) * members.len() as u128;
+        let mut place = (even >> 64) as usize;
+        let mut step = members.len().isqrt() / 4 + 1;
+        while low <= place && place < high {
+            if is_before_at(place) {
+                low = place + 1;
+                place += step;
+            } else {
+                high = place;
+                place = place.wrapping_sub(step);
+            }
+            step *= 2;
+        }
+        low + members[low..high].partition_point(|member| is_before(member.node))
     }
 
     pub(super) fn member(&self, node: NodeId) -> Option<&Arc<Member>> {
@@ -272,7 +308,7 @@ impl Ring {
     /// Members from a place on, clockwise.
     fn from(&self, key: Key) -> impl Iterator<Item = NodeId> {
         let key = NodeId(key.0);
-        let first = self.members.partition_point(|member| member.node < key);
+        let first = self.first_from(key);
         let (before, after) = self.members.split_at(first);
         after.iter().chain(before).map(|member| member.node)
     }
@@ -301,7 +337,7 @@ impl Ring {
 
     /// Members that precede a node, nearest first, itself left out.
     pub(super) fn predecessors(&self, node: NodeId, count: usize) -> Vec<NodeId> {
-        let first = self.members.partition_point(|member| member.node < node);
+        let first = self.first_from(node);
         let (before, after) = self.members.split_at(first);
         let nodes = before.iter().rev().chain(after.iter().rev());
         let nodes = nodes.map(|member| member.node);
@@ -315,27 +351,9 @@ impl Ring {
 
     /// How many places two are apart, the shorter way.
     pub(super) fn apart(&self, one: NodeId, other: NodeId) -> usize {
-        let place = |node| self.members.partition_point(|member| member.node < node);
+        let place = |node| self.first_from(node);
         let apart = place(one).abs_diff(place(other));
         apart.min(self.members.len().saturating_sub(apart))
-    }
-
-    /// How many members lie strictly between two places, clockwise; all, if the places are the same.
-    pub(super) fn between(&self, after: NodeId, until: NodeId) -> usize {
-        let first = self.members.partition_point(|member| member.node <= after);
-        let end = self.members.partition_point(|member| member.node < until);
-        if after < until {
-            end.saturating_sub(first)
-        } else {
-            self.members.len() - first + end
-        }
-    }
-
-    /// The member that is so many places after a place, clockwise; 0 for the next one.
-    pub(super) fn after(&self, after: NodeId, count: usize) -> Option<NodeId> {
-        let first = self.members.partition_point(|member| member.node <= after);
-        let place = (first + count).checked_rem(self.members.len())?;
-        Some(self.members[place].node)
     }
 
     /// The arc of keys that a node keeps, or will when it has joined: (after, last].
@@ -385,8 +403,8 @@ impl Ring {
     /// The members of one part of the ring.
     pub(super) fn inside(&self, prefix: Prefix) -> &[Arc<Member>] {
         let (low, high) = prefix.bounds();
-        let first = self.members.partition_point(|member| member.node < low);
-        let end = self.members.partition_point(|member| member.node <= high);
+        let first = self.first_from(low);
+        let end = self.first_after(high);
         &self.members[first..end]
     }
 }
@@ -418,13 +436,13 @@ impl Prefix {
     }
 
     fn covers(self, node: NodeId) -> bool {
-        first_eight(&node.0) >> 32 & u64::from(!self.free()) == u64::from(self.bits)
+        node.first_eight() >> 32 & u64::from(!self.free()) == u64::from(self.bits)
     }
 
     /// Which sixteenth of it a node is in.
     fn digit(self, node: NodeId) -> usize {
         let shift = 60 - 4 * u32::from(self.digits.min(Self::DIGITS));
-        (first_eight(&node.0) >> shift & 15) as usize
+        (node.first_eight() >> shift & 15) as usize
     }
 
     fn bounds(self) -> (NodeId, NodeId) {

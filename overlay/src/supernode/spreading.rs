@@ -15,6 +15,7 @@ use core::time::Duration;
 use credential::NodeId;
 use machine::Instant;
 
+use super::ring::Member;
 use super::{State, SuperNode, Timer};
 use crate::peer::{Announcement, Departure, Event, Message, Part};
 
@@ -31,8 +32,12 @@ const MESSAGE: u64 = 150;
 /// How many lives are remembered with how far they have been told of, and for how long.
 const COVERED: usize = 4_096;
 const COVERING: Duration = Duration::from_secs(120);
-/// How long news that a member brings itself wait for those with an arc.
+/// How long news that a member brings itself wait for those with an arc, at least.
 const DIRECT: Duration = Duration::from_secs(3);
+/// How long news are on their way from one member to the next, besides the moment that they wait there; and the longest
+/// that anybody waits for news that others have.
+const HOP: Duration = Duration::from_millis(100);
+const FARTHEST: Duration = Duration::from_secs(60);
 /// How many of them wait.
 const WAITING: usize = 1_024;
 /// The longest moment, in milliseconds.
@@ -101,7 +106,8 @@ impl SuperNode {
         // Several may have begun to tell of it: only what an earlier one left out is added.
         let after = covered.unwrap_or(self.own);
         if let Some(covered) = covered {
-            let further = self.ring.between(self.own, until) > self.ring.between(self.own, covered);
+            let told = self.ring.between(self.own, covered).len();
+            let further = self.ring.between(self.own, until).len() > told;
             if covered == self.own || !further {
                 return;
             }
@@ -151,8 +157,9 @@ impl SuperNode {
             return self.spread(Event::Up(announcement), self.own, now);
         }
         if let Some(node) = node {
-            self.news.direct.push_back((now + DIRECT, node));
-            self.timers.set(now + DIRECT, Timer::Direct);
+            let due = now + self.travel().max(DIRECT);
+            self.news.direct.push_back((due, node));
+            self.timers.set(due, Timer::Direct);
         }
     }
 
@@ -196,6 +203,13 @@ impl SuperNode {
             moment *= 2;
         }
         moment
+    }
+
+    /// How long it takes until all have heard of an event, at most: each that tells of it halves those who have not.
+    pub(super) fn travel(&self) -> Duration {
+        let hops = self.ring.estimate().max(1).ilog2() + 1;
+        let hop = Duration::from_millis(self.moment()) + HOP;
+        (hop * hops).min(FARTHEST)
     }
 
     /// What the messages of news cost, in bytes a second, if they go out every so many milliseconds.
@@ -269,36 +283,36 @@ impl SuperNode {
     /// Who is to tell the further half of an arc: near the middle, better over a link that stands.
     fn delegate(&self, telling: &Telling) -> Option<NodeId> {
         let (after, until) = (telling.after, telling.until);
-        let between = self.ring.between(after, until);
+        let arc = self.ring.between(after, until);
         let subject = telling.event.subject();
-        let at = |place: usize| self.ring.after(after, place);
-        let will_do = |node: NodeId| {
-            let full = self
-                .ring
-                .member(node)
-                .is_some_and(|member| member.reach() == 0);
+        let at = |place: usize| arc.at(place).map(|member| member.node());
+        let is_willing = |member: &Member| {
+            let node = member.node();
             let willing = Some(node) != subject && node != self.own;
-            full && willing && !self.suspects.contains_key(&node)
+            willing && member.reach() == 0 && !self.suspects.contains_key(&node)
         };
-        let (first, middle, last) = (between / 4, between / 2, (between * 3 / 4).max(between / 2));
-        let last = last.min(between.checked_sub(1)?);
-        let mut linked = self.linked(at(middle)?, at(last)?);
-        let further = linked.find(|&node| will_do(node));
-        let mut linked = self.linked(at(first)?, at(middle)?);
-        let found = further.or_else(|| linked.rfind(|&node| will_do(node)));
+        let will_do = |node: &NodeId| self.ring.member(*node).is_some_and(|m| is_willing(m));
+        let end = arc.len().checked_sub(1)?;
+        let (first, middle) = (arc.len() / 4, arc.len() / 2);
+        let last = (arc.len() * 3 / 4).max(middle).min(end);
+        let further = self.linked(at(middle)?, at(last)?).find(will_do);
+        let nearer = || self.linked(at(first)?, at(middle)?).rfind(will_do);
+        let found = further.or_else(nearer);
         if found.is_some() {
             return found;
         }
         if matches!(self.state, State::Leaving) {
             // There is no time for new links.
-            let mut all = self.linked(at(0)?, at(between - 1)?);
-            return all.find(|&node| will_do(node));
+            return self.linked(at(0)?, at(end)?).find(will_do);
         }
-        let places = (middle..between).chain((0..middle).rev());
-        places.filter_map(at).find(|&node| will_do(node))
+        let places = (middle..=end).chain((0..middle).rev());
+        let mut members = places.filter_map(|place| arc.at(place));
+        members
+            .find(|member| is_willing(member))
+            .map(|member| member.node())
     }
 
-    /// Members with a link, from one place to another, both included, clockwise.
+    /// Nodes with a link, from one place to another, both included, clockwise.
     fn linked(&self, first: NodeId, last: NodeId) -> impl DoubleEndedIterator<Item = NodeId> {
         let (one, other) = if first <= last {
             (first..=last, None)
@@ -307,9 +321,7 @@ impl SuperNode {
         };
         let rest = other.map(|range| self.ready.range(range));
         let linked = self.ready.range(one).chain(rest.into_iter().flatten());
-        linked
-            .map(|(&node, _)| node)
-            .filter(|&node| self.ring.member(node).is_some())
+        linked.map(|(&node, _)| node)
     }
 
     /// A member could not be reached: what it was to tell is told to others.

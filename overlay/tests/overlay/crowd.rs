@@ -1,5 +1,6 @@
 //! Rings too large for everybody to be linked with everybody.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use credential::NodeId;
@@ -164,13 +165,22 @@ fn a_silent_member_of_a_large_ring_is_lost_to_all_and_few_ask_after_it() {
     world.network.keep_log();
     world.network.take_log();
     assert!(all_know(&mut world, 59, 40));
-    let asked = world.network.take_log().into_iter();
-    let asked = asked.filter(|traffic| {
-        let message = traffic.payload.get(17..).map(postcard::from_bytes);
-        traffic.to == silent && matches!(message, Some(Ok(Message::Ping { .. })))
-    });
-    let asked = asked.count();
+    let (mut asked, mut reporters) = (0, BTreeSet::new());
+    for traffic in world.network.take_log() {
+        match traffic.payload.get(17..).map(postcard::from_bytes) {
+            Some(Ok(Message::Ping { .. })) if traffic.to == silent => asked += 1,
+            Some(Ok(Message::News { parts })) if traffic.from != silent => {
+                let events = parts.into_iter().flat_map(|part| part.events);
+                reporters.extend(events.filter_map(|event| match event {
+                    Event::Gone(Departure { gone, .. }) => gone.reporter,
+                    Event::Up(_) => None,
+                }));
+            }
+            _ => {}
+        }
+    }
     assert!(asked <= 12, "{asked}");
+    assert_eq!(reporters.len(), 1, "one tells all: {reporters:?}");
     // And it comes back.
     world.network.heal();
     world.super_nodes.push(silent);

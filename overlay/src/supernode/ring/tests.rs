@@ -2,6 +2,7 @@ use super::*;
 use crate::peer::About;
 use alloc::string::String;
 use credential::{PublicKey, Signature};
+use machine::Rng;
 
 fn node(first: u8) -> NodeId {
     let mut bytes = [0; 20];
@@ -17,27 +18,31 @@ const WHOLE: Window = Window {
 fn ring(nodes: &[u8], own: u8) -> Ring {
     let mut ring = Ring::new(node(own));
     for &first in nodes {
-        let about = About {
-            statement: Vec::new(),
-            incarnation: 7,
-            quic: String::new(),
-            url: String::new(),
-            reach: 0,
-        };
-        let statement = MemberStatement {
-            node: node(first),
-            serial: Serial([1; 16]),
-            key: PublicKey([0; 64]),
-            not_after: 0,
-            signature: Signature([0; 64]),
-        };
-        let announcement = Announcement {
-            about,
-            signature: Signature([0; 64]),
-        };
-        ring.insert(Arc::new(Member::new(&statement, announcement)));
+        ring.insert(member(node(first)));
     }
     ring
+}
+
+fn member(node: NodeId) -> Arc<Member> {
+    let about = About {
+        statement: Vec::new(),
+        incarnation: 7,
+        quic: String::new(),
+        url: String::new(),
+        reach: 0,
+    };
+    let statement = MemberStatement {
+        node,
+        serial: Serial([1; 16]),
+        key: PublicKey([0; 64]),
+        not_after: 0,
+        signature: Signature([0; 64]),
+    };
+    let announcement = Announcement {
+        about,
+        signature: Signature([0; 64]),
+    };
+    Arc::new(Member::new(&statement, announcement))
 }
 
 #[test]
@@ -105,16 +110,54 @@ fn a23_former_member_is_not_brought_back_by_its_old_announcement() {
 #[test]
 fn places_between_two_members() {
     let ring = ring(&[10, 20, 30, 40, 50], 10);
-    assert_eq!(ring.between(node(10), node(40)), 2);
-    assert_eq!(ring.between(node(40), node(20)), 2);
-    assert_eq!(ring.between(node(30), node(30)), 4);
-    assert_eq!(ring.between(node(31), node(31)), 5);
-    assert_eq!(ring.between(node(20), node(30)), 0);
-    assert_eq!(ring.after(node(40), 0), Some(node(50)));
-    assert_eq!(ring.after(node(40), 2), Some(node(20)));
+    assert_eq!(ring.between(node(10), node(40)).len(), 2);
+    assert_eq!(ring.between(node(40), node(20)).len(), 2);
+    assert_eq!(ring.between(node(30), node(30)).len(), 4);
+    assert_eq!(ring.between(node(31), node(31)).len(), 5);
+    assert_eq!(ring.between(node(20), node(30)).len(), 0);
+    let arc = ring.between(node(40), node(40));
+    assert_eq!(arc.at(0).map(|member| member.node()), Some(node(50)));
+    assert_eq!(arc.at(2).map(|member| member.node()), Some(node(20)));
+    assert_eq!(arc.iter().count(), 4);
     assert!(ring.are_near(node(50), node(10), 0));
     assert!(ring.are_near(node(10), node(30), 1));
     assert!(!ring.are_near(node(10), node(30), 0));
+}
+
+#[test]
+fn every_place_is_found_however_the_ids_are_spread() {
+    let mut rng = Rng::new([5; 32]);
+    for crowded in [0, 40, 120] {
+        // Most ids in one small part of the ring, the rest anywhere.
+        let ids = (0..300).map(|at| {
+            let mut id: [u8; 20] = rng.bytes();
+            if at >= crowded {
+                id[..7].copy_from_slice(&[0x80; 7]);
+            }
+            NodeId(id)
+        });
+        let mut ids: Vec<NodeId> = ids.chain([NodeId([0; 20]), NodeId([0xff; 20])]).collect();
+        let mut ring = Ring::new(ids[0]);
+        for &id in &ids {
+            ring.insert(member(id));
+        }
+        ids.sort_unstable();
+        assert!(
+            ring.members()
+                .map(|member| member.node())
+                .eq(ids.iter().copied())
+        );
+        let strangers: Vec<NodeId> = (0..300).map(|_| NodeId(rng.bytes())).collect();
+        for id in ids.iter().chain(&strangers) {
+            let first = ids.partition_point(|other| other < id);
+            assert_eq!(ring.first_from(*id), first);
+            assert_eq!(
+                ring.first_after(*id),
+                ids.partition_point(|other| other <= id)
+            );
+            assert_eq!(ring.member(*id).is_some(), ids.get(first) == Some(id));
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use credential::NodeId;
 
-use super::{Member, Prefix, REPLICAS, Ring, first_eight};
+use super::{Member, Prefix, REPLICAS, Ring};
 use crate::Key;
 
 /// The smallest part that anybody may know, as a power of two.
@@ -33,24 +33,49 @@ impl Window {
     }
 
     pub(in crate::supernode) fn covers(self, node: NodeId) -> bool {
-        let (center, place) = (first_eight(&self.center.0), first_eight(&node.0));
+        let (center, place) = (self.center.first_eight(), node.first_eight());
         let apart = center.wrapping_sub(place).min(place.wrapping_sub(center));
         self.is_whole() || apart < self.span()
     }
 
     /// Whether everybody from its center clockwise to a place is inside.
     pub(in crate::supernode) fn covers_onward(self, node: NodeId) -> bool {
-        let (center, place) = (first_eight(&self.center.0), first_eight(&node.0));
+        let (center, place) = (self.center.first_eight(), node.first_eight());
         self.is_whole() || place.wrapping_sub(center) < self.span()
     }
 
     /// The first place and the last one, clockwise.
     fn bounds(self) -> (NodeId, NodeId) {
         let (mut low, mut high) = ([0; 20], [0xff; 20]);
-        let (center, side) = (first_eight(&self.center.0), self.span() - 1);
+        let (center, side) = (self.center.first_eight(), self.span() - 1);
         low[..8].copy_from_slice(&center.wrapping_sub(side).to_be_bytes());
         high[..8].copy_from_slice(&center.wrapping_add(side).to_be_bytes());
         (NodeId(low), NodeId(high))
+    }
+}
+
+/// Members that follow each other, clockwise.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::supernode) struct Between<'a> {
+    members: &'a [Arc<Member>],
+    first: usize,
+    count: usize,
+}
+
+impl<'a> Between<'a> {
+    pub(in crate::supernode) fn len(self) -> usize {
+        self.count
+    }
+
+    /// The member at one of their places.
+    pub(in crate::supernode) fn at(self, place: usize) -> Option<&'a Arc<Member>> {
+        let place = (self.first + place).checked_rem(self.members.len())?;
+        self.members.get(place)
+    }
+
+    pub(in crate::supernode) fn iter(self) -> impl Iterator<Item = &'a Arc<Member>> {
+        let (before, after) = self.members.split_at(self.first);
+        after.iter().chain(before).take(self.count)
     }
 }
 
@@ -77,8 +102,8 @@ impl Ring {
         window: Window,
     ) -> impl Iterator<Item = &Arc<Member>> + Clone {
         let (low, high) = window.bounds();
-        let first = self.members.partition_point(|member| member.node < low);
-        let end = self.members.partition_point(|member| member.node <= high);
+        let first = self.first_from(low);
+        let end = self.first_after(high);
         let parts = if window.is_whole() {
             [&self.members[..], &[]]
         } else if low <= high {
@@ -209,15 +234,19 @@ impl Ring {
         self.sure = self.reach;
     }
 
-    /// Members strictly between two places, clockwise; all, if the places are the same.
-    pub(in crate::supernode) fn arc_between(
-        &self,
-        after: NodeId,
-        until: NodeId,
-    ) -> impl Iterator<Item = &Arc<Member>> {
-        let first = self.members.partition_point(|member| member.node <= after);
-        let arc = self.members[first..].iter().chain(&self.members[..first]);
-        arc.take(self.between(after, until))
+    /// The members strictly between two places, clockwise; all, if the places are the same.
+    pub(in crate::supernode) fn between(&self, after: NodeId, until: NodeId) -> Between<'_> {
+        let (first, end) = (self.first_after(after), self.first_from(until));
+        let count = if after < until {
+            end.saturating_sub(first)
+        } else {
+            self.members.len() - first + end
+        };
+        Between {
+            members: &self.members,
+            first,
+            count,
+        }
     }
 
     /// Takes a member out that nothing is known against.
@@ -243,7 +272,7 @@ impl Ring {
         let window = self.window();
         let members = self.within(window).count().max(REPLICAS) as u64;
         let spacing = window.span() / members * 2;
-        let (one, other) = (first_eight(&one.0), first_eight(&other.0));
+        let (one, other) = (one.first_eight(), other.first_eight());
         let apart = one.wrapping_sub(other).min(other.wrapping_sub(one));
         apart / count <= 2 * spacing
     }
