@@ -47,6 +47,8 @@ pub struct OrdinaryNode {
     dial_due: Option<Instant>,
     /// How often in a row nobody served it, and until when it dials nobody for that.
     refusals: u32,
+    /// How many of them because a super node was busy.
+    turned_away: u32,
     calm: Instant,
     /// Super nodes that refused the credential.
     deniers: Vec<NodeId>,
@@ -138,6 +140,7 @@ impl OrdinaryNode {
             tries: link::WANTED,
             dial_due: None,
             refusals: 0,
+            turned_away: 0,
             calm: Instant::EPOCH,
             deniers: Vec::new(),
             calls: Map::new(),

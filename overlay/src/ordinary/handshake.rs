@@ -177,7 +177,7 @@ impl OrdinaryNode {
         let url = link.url.clone();
         self.candidates.succeeded(&url, node);
         self.deniers.clear();
-        self.refusals = 0;
+        self.served(now);
         self.timers.set(now + BEAT, Timer::Beat(id));
         stun.truncate(NAMED);
         self.event(OrdinaryEvent::Associated {

@@ -6,7 +6,7 @@ use credential::Certificate;
 use machine::Machine as _;
 use overlay::association::{Denial, FromOrdinary, FromSuperNode, Mode, PutOutcome, SearchEnd};
 use overlay::{Limits, LinkId, OrdinaryInput, OrdinaryOutput, Refused, SuperNodeInput};
-use sim::{Fact, HostId};
+use sim::{Fact, HostId, Network};
 
 use crate::node::Node;
 use crate::raw::Raw;
@@ -183,12 +183,48 @@ fn a25_those_turned_away_everywhere_come_back_rarely_and_find_room_when_there_is
     for id in world.super_nodes.clone() {
         load(&mut world, id, 0);
     }
-    let settled = world.network.run_until(Duration::from_secs(30), |network| {
-        users.iter().all(|&user| {
-            matches!(network.host(user), Node::On(on) if on.machine.associations().count() == 2)
+    let mut come = |limit, least: usize| {
+        let limit = Duration::from_secs(limit);
+        world.network.run_until(limit, |network| {
+            users
+                .iter()
+                .all(|&user| associations(network, user) >= least)
         })
-    });
-    assert!(settled, "everybody has two associations");
+    };
+    assert!(come(30, 1), "everybody has one association");
+    assert!(come(90, 2), "everybody has two");
+}
+
+fn associations(network: &Network<Node>, user: HostId) -> usize {
+    match network.host(user) {
+        Node::On(on) => on.machine.associations().count(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn a25_whoever_was_hard_to_serve_asks_for_a_second_association_later() {
+    let mut world = World::with_super_nodes(83, 3);
+    for id in world.super_nodes.clone() {
+        load(&mut world, id, 60);
+    }
+    let identity = world.authority.user("sip:alice@example.org", 1);
+    let alice = world.add_ordinary(identity, &[0, 1, 2]);
+    world.network.run_for(Duration::from_secs(20));
+    assert_eq!(associations(&world.network, alice), 0);
+    for id in world.super_nodes.clone() {
+        load(&mut world, id, 0);
+    }
+    let mut come = |count| {
+        let begin = world.network.now();
+        let limit = Duration::from_secs(70);
+        let come = |network: &Network<Node>| associations(network, alice) == count;
+        assert!(world.network.run_until(limit, come));
+        world.network.now() - begin
+    };
+    come(1);
+    let second = come(2);
+    assert!(second >= Duration::from_secs(19), "{second:?}");
 }
 
 #[test]

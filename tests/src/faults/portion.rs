@@ -5,7 +5,7 @@
 //! |---|---|
 //! | | `ready` once all have their certificates |
 //! | `come` | `here` once each is associated and has its record placed, a few at a time |
-//! | `restart` | all vanish and come back at the same moment; `standing N DIALS MILLISECONDS` again and again: how many are registered, how often all have dialled since, and the processors' time of the process |
+//! | `restart` | all vanish and come back at the same moment; `standing N TWICE DIALS MILLISECONDS` again and again: how many are registered, how many by two super nodes, how often all have dialled since, and the processors' time of the process |
 
 use super::start_some;
 use crate::process::processors_time;
@@ -52,8 +52,10 @@ pub struct Part {
 /// How those of a portion are doing since they came back.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Count {
-    /// How many are registered, by two super nodes each.
+    /// How many are registered: they have an association, and their record is placed.
     pub back: usize,
+    /// How many of them have both associations.
+    pub twice: usize,
     /// How often all of them have dialled.
     pub dials: u32,
     /// The processors' time of their process.
@@ -187,8 +189,9 @@ impl Answer {
         match words.as_slice() {
             ["ready"] => Some(Self::Ready),
             ["here"] => Some(Self::Here),
-            ["standing", back, dials, used] => Some(Self::Standing(Count {
+            ["standing", back, twice, dials, used] => Some(Self::Standing(Count {
                 back: back.parse().ok()?,
+                twice: twice.parse().ok()?,
                 dials: dials.parse().ok()?,
                 used: Duration::from_millis(used.parse().ok()?),
             })),
@@ -268,10 +271,16 @@ async fn serve(
     let before = processors_time("self");
     let nodes = start_some(&crowd, &part.urls, &users);
     loop {
-        let back = nodes.iter().filter(|node| is_back(node)).count();
+        let with = |associations| {
+            let registered = nodes
+                .iter()
+                .filter(|node| is_registered(node, associations));
+            registered.count()
+        };
+        let (back, twice) = (with(1), with(2));
         let dials: u32 = nodes.iter().map(|node| node.standing.borrow().dials).sum();
         let used = (processors_time("self") - before).as_millis();
-        say(&mut to, &format!("standing {back} {dials} {used}")).await?;
+        say(&mut to, &format!("standing {back} {twice} {dials} {used}")).await?;
         tokio::select! {
             _ = orders.next_line() => return Ok(()),
             () = sleep(LOOK) => {}
@@ -279,9 +288,9 @@ async fn serve(
     }
 }
 
-fn is_back(node: &Ordinary) -> bool {
+fn is_registered(node: &Ordinary, associations: usize) -> bool {
     let standing = node.standing.borrow();
-    standing.associations == 2 && standing.placed.is_some()
+    standing.associations >= associations && standing.placed.is_some()
 }
 
 async fn ordered(
