@@ -10,6 +10,8 @@
 //! descriptions are written anew (module `sound`), and the driver's media bridge passes the sound on.
 
 mod leg;
+mod page;
+mod phone;
 mod sound;
 
 use alloc::string::String;
@@ -18,11 +20,10 @@ use core::net::SocketAddr;
 
 use machine::{Instant, Machine, Outbox, Rng};
 use sip::Message;
-use sip::message::Method;
 use sip::sdp::Description;
 
 use crate::location::Location;
-use crate::{Aor, CallId, Caller, Config, EndReason, Event, Input, Output, Peer};
+use crate::{Aor, CallId, Config, EndReason, Input, Output, Peer};
 
 use leg::{Leg, Phase};
 use sound::{Direction, Sound};
@@ -184,202 +185,6 @@ impl PhoneLine {
         !self.calls.is_empty()
     }
 
-    fn receive(&mut self, message: Vec<u8>, now: Instant) {
-        let Ok(message) = Message::parse(message) else {
-            return;
-        };
-        let mut calls = self.calls.iter();
-        let at = calls.position(|one| one.leg.takes(&message));
-        match (at, message.status()) {
-            (Some(at), None) => self.request(at, &message, now),
-            (Some(at), Some(status)) => self.response(at, &message, status, now),
-            (None, None) => self.stray(&message, now),
-            (None, Some(_)) => {}
-        }
-    }
-
-    /// A request that belongs to no call: the first INVITE of one, if anything.
-    fn stray(&mut self, request: &Message, now: Instant) {
-        let refusal = match request.method() {
-            Method::Ack => return,
-            Method::Invite if request.to_tag().is_empty() => match self.invited(request, now) {
-                Ok(()) => return,
-                Err(status) => status,
-            },
-            Method::Options => 200,
-            Method::Invite | Method::Bye | Method::Cancel | Method::Info | Method::Update => 481,
-            Method::Prack | Method::Register | Method::Other => 405,
-        };
-        self.sip(leg::refuse(request, refusal));
-    }
-
-    /// The phone calls a page.
-    fn invited(&mut self, request: &Message, now: Instant) -> Result<(), u16> {
-        let callee = request
-            .to()
-            .and_then(|to| Aor::read(to.uri))
-            .ok_or(404_u16)?;
-        let sound = core::str::from_utf8(request.body())
-            .ok()
-            .and_then(Sound::read);
-        let sound = sound.filter(Sound::has_voice).ok_or(488_u16)?;
-        if self.calls.len() >= CALLS {
-            return Err(486);
-        }
-        let call = self.peer.call(callee.uri(), now);
-        let rng = &mut self.rng;
-        let leg = Leg::from_phone(call, request, &mut || word(rng)).ok_or(400_u16)?;
-        self.calls.push(Bridged {
-            phone: Some(sound),
-            ..Bridged::new(leg)
-        });
-        self.outbox.push(LineOutput::Open { call });
-        Ok(())
-    }
-
-    fn request(&mut self, at: usize, request: &Message, now: Instant) {
-        let one = &mut self.calls[at];
-        let answer = |one: &Bridged, status| one.leg.respond(request, status, "", "");
-        match request.method() {
-            Method::Ack => {
-                one.leg.acknowledged(request);
-                self.settle(at, now);
-            }
-            Method::Cancel => {
-                let reply = answer(one, 200);
-                let refusal = one.leg.refuse(487);
-                let call = one.leg.call;
-                self.sip(reply);
-                refusal.into_iter().for_each(|message| self.sip(message));
-                self.peer.hang_up(call, now);
-            }
-            Method::Bye => {
-                let reply = answer(one, 200);
-                let refusal = one.leg.refuse(487);
-                one.leg.phase = Phase::Over;
-                let call = one.leg.call;
-                self.sip(reply);
-                refusal.into_iter().for_each(|message| self.sip(message));
-                self.peer.hang_up(call, now);
-                self.settle(at, now);
-            }
-            Method::Invite | Method::Update if !request.body().is_empty() => {
-                self.reoffered(at, request, now);
-            }
-            Method::Info | Method::Update | Method::Options => {
-                let reply = answer(one, 200);
-                self.sip(reply);
-            }
-            // An INVITE without an offer, too: the bridge offers nothing by itself.
-            Method::Invite => {
-                let reply = answer(one, 488);
-                self.sip(reply);
-            }
-            Method::Prack | Method::Register | Method::Other => {
-                let reply = answer(one, 405);
-                self.sip(reply);
-            }
-        }
-    }
-
-    /// The phone holds the call, goes on, or moves its sound elsewhere.
-    fn reoffered(&mut self, at: usize, request: &Message, now: Instant) {
-        let one = &mut self.calls[at];
-        let sound = core::str::from_utf8(request.body())
-            .ok()
-            .and_then(Sound::read);
-        let known = one.phone.as_ref().zip(one.place).zip(one.page.as_ref());
-        let (Some(sound), Some(((_, place), page))) = (sound, known) else {
-            let reply = one.leg.respond(request, 488, "", "");
-            return self.sip(reply);
-        };
-        let common = sound.common(page);
-        if !common.has_voice() {
-            let reply = one.leg.respond(request, 488, "", "");
-            return self.sip(reply);
-        }
-        let invite = request.is(Method::Invite);
-        if invite && !one.leg.offered(request) {
-            let reply = one.leg.respond(request, 491, "", "");
-            return self.sip(reply);
-        }
-        one.version += 1;
-        let (id, direction) = (one.id(), common.direction.turned());
-        let answer = sound::for_phone(&common, place, direction, id, one.version);
-        let reply = if invite {
-            one.leg.accept(&answer, now)
-        } else {
-            Some(one.leg.respond(request, 200, "", &answer))
-        };
-        one.phone = Some(sound);
-        let plan = one.connect();
-        reply.into_iter().for_each(|reply| self.sip(reply));
-        plan.into_iter().for_each(|plan| self.outbox.push(plan));
-    }
-
-    fn response(&mut self, at: usize, response: &Message, status: u16, now: Instant) {
-        if response.method() != Method::Invite || status < 200 {
-            return;
-        }
-        let rng = &mut self.rng;
-        let mut word = || word(rng);
-        let one = &mut self.calls[at];
-        let call = one.leg.call;
-        if status >= 300 {
-            let ack = one.leg.acknowledge(response, status, &mut word);
-            let refused = one.leg.phase == Phase::Calling;
-            if refused {
-                one.leg.phase = Phase::Over;
-            }
-            self.sip(ack);
-            if refused {
-                match status {
-                    486 | 600 => self.peer.fail(call, EndReason::Busy, now),
-                    603 => self.peer.decline(call, now),
-                    488 | 606 | 415 => self.peer.fail(call, EndReason::NotAcceptable, now),
-                    _ => self.peer.fail(call, EndReason::Offline, now),
-                }
-                self.settle(at, now);
-            }
-            return;
-        }
-        if one.leg.phase != Phase::Calling {
-            let own = one.leg.takes_again(response);
-            if own {
-                let ack = one.leg.acknowledge(response, status, &mut word);
-                return self.sip(ack);
-            }
-            let messages = one.leg.dismiss(response, &mut word);
-            return messages.into_iter().for_each(|message| self.sip(message));
-        }
-        let ack = one.leg.acknowledge(response, status, &mut word);
-        one.leg.phase = Phase::Up;
-        let sound = core::str::from_utf8(response.body())
-            .ok()
-            .and_then(Sound::read);
-        let sound = sound.filter(Sound::has_voice);
-        let answer = one.phone_answered(sound);
-        let bye = answer.is_none() || one.ended;
-        let bye = bye.then(|| one.leg.bye(&mut word));
-        let ended = one.ended;
-        let plan = if bye.is_none() { one.connect() } else { None };
-        self.sip(ack);
-        match (bye, answer) {
-            (None, Some(answer)) => {
-                plan.into_iter().for_each(|plan| self.outbox.push(plan));
-                self.peer.answer(call, &answer, now);
-            }
-            (Some(bye), _) => {
-                self.sip(bye);
-                if !ended {
-                    self.peer.fail(call, EndReason::NotAcceptable, now);
-                }
-            }
-            (None, None) => {}
-        }
-        self.settle(at, now);
-    }
-
     fn opened(&mut self, call: CallId, ice: Ice, place: SocketAddr, now: Instant) {
         let Some(at) = self.find(call) else { return };
         let one = &mut self.calls[at];
@@ -438,111 +243,6 @@ impl PhoneLine {
                 output => self.outbox.push(LineOutput::Peer(output)),
             }
         }
-    }
-
-    fn event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Incoming {
-                call,
-                caller,
-                offer,
-            } => self.called(call, &caller, &offer, now),
-            Event::Ringing { call } => {
-                let ring = self.find(call).and_then(|at| self.calls[at].leg.ring());
-                ring.into_iter().for_each(|ring| self.sip(ring));
-            }
-            Event::Answered { call, answer, .. } => self.answered(call, &answer, now),
-            Event::Offered { call, offer } => self.page_offers(call, &offer, now),
-            Event::Ended { call, reason, .. } => self.ended(call, reason, now),
-            Event::Online => self.outbox.push(LineOutput::Online(true)),
-            Event::NotOnline => self.outbox.push(LineOutput::Online(false)),
-            Event::Associations { .. }
-            | Event::Welcome { .. }
-            | Event::Revocations(_)
-            | Event::Offline
-            | Event::Missed { .. }
-            | Event::Established { .. }
-            | Event::Candidates { .. }
-            | Event::Renegotiated { .. }
-            | Event::NotRenegotiated { .. }
-            | Event::Problem(_) => {}
-        }
-    }
-
-    /// A page calls the phone.
-    fn called(&mut self, call: CallId, caller: &Caller, offer: &str, now: Instant) {
-        let sound = Sound::read(offer).filter(Sound::has_voice);
-        let Some(sound) = sound.filter(|_| self.calls.len() < CALLS) else {
-            return self.peer.fail(call, EndReason::NotAcceptable, now);
-        };
-        let name = caller.name.as_deref().map(quoted).unwrap_or_default();
-        let from = sip::joined(&[&name, "<", &caller.uri, ">"]);
-        let rng = &mut self.rng;
-        let leg = Leg::to_phone(call, &from, self.user.uri(), &mut || word(rng));
-        self.calls.push(Bridged {
-            page: Some(sound),
-            prints: prints(offer),
-            ..Bridged::new(leg)
-        });
-        self.outbox.push(LineOutput::Open { call });
-    }
-
-    /// The page has taken the phone's call.
-    fn answered(&mut self, call: CallId, answer: &str, now: Instant) {
-        let Some(at) = self.find(call) else { return };
-        let one = &mut self.calls[at];
-        let sound = Sound::read(answer).filter(Sound::has_voice);
-        let (Some(page), Some(phone), Some(place)) = (sound, &one.phone, one.place) else {
-            return self.peer.fail(call, EndReason::NotAcceptable, now);
-        };
-        let common = phone.common(&page);
-        one.prints = prints(answer);
-        one.version = 1;
-        let text = sound::for_phone(&common, place, phone.direction.turned(), one.id(), 1);
-        one.page = Some(page);
-        let reply = one.leg.accept(&text, now);
-        let plan = one.connect();
-        reply.into_iter().for_each(|reply| self.sip(reply));
-        plan.into_iter().for_each(|plan| self.outbox.push(plan));
-    }
-
-    /// The page describes its sound anew: a picture more, another network. The phone need not know.
-    fn page_offers(&mut self, call: CallId, offer: &str, now: Instant) {
-        let Some(at) = self.find(call) else { return };
-        let one = &mut self.calls[at];
-        let sound = Sound::read(offer).filter(Sound::has_voice);
-        let (Some(page), Some(phone), Some(ice)) = (sound, &one.phone, &one.ice) else {
-            return self.peer.refuse_offer(call, now);
-        };
-        one.version += 1;
-        let common = page.common(phone);
-        let answer = sound::answer_for_page(&page, &common, ice, one.id(), one.version);
-        one.prints = prints(offer);
-        one.page = Some(page);
-        let plan = one.connect();
-        plan.into_iter().for_each(|plan| self.outbox.push(plan));
-        self.peer.answer(call, &answer, now);
-    }
-
-    fn ended(&mut self, call: CallId, reason: EndReason, now: Instant) {
-        let Some(at) = self.find(call) else { return };
-        let rng = &mut self.rng;
-        let one = &mut self.calls[at];
-        one.ended = true;
-        let message = match one.leg.phase {
-            Phase::Preparing => {
-                one.leg.phase = Phase::Over;
-                None
-            }
-            // Its 487, or an answer that crosses, ends it.
-            Phase::Calling => one.leg.cancel(),
-            Phase::Alerting => one.leg.refuse(status(reason)),
-            Phase::Answered | Phase::Up => Some(one.leg.bye(&mut || word(rng))),
-            Phase::Over => None,
-        };
-        message.into_iter().for_each(|message| self.sip(message));
-        self.outbox.push(LineOutput::Close { call });
-        self.settle(at, now);
     }
 }
 
@@ -670,26 +370,6 @@ fn word(rng: &mut Rng) -> String {
         }
     }
     text
-}
-
-/// What a phone hears of a call that a page did not take.
-const fn status(reason: EndReason) -> u16 {
-    match reason {
-        EndReason::Busy => 486,
-        EndReason::Declined => 603,
-        EndReason::NotFound => 404,
-        EndReason::Cancelled => 487,
-        EndReason::NotAcceptable | EndReason::MediaRefused => 488,
-        EndReason::IdentityRefused => 403,
-        EndReason::NoAnswer
-        | EndReason::Offline
-        | EndReason::NoMicrophone
-        | EndReason::PermissionRefused
-        | EndReason::AnsweredElsewhere
-        | EndReason::HungUp => 480,
-        EndReason::Network | EndReason::RecordRefused | EndReason::CredentialExpired => 503,
-        EndReason::Failed => 500,
-    }
 }
 
 #[cfg(test)]

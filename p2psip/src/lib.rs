@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod aor;
+#[cfg(feature = "phones")]
 mod bridged;
 mod end;
 mod gateway;
@@ -18,6 +19,7 @@ mod super_node;
 
 /// The credentials that a peer is made from and the signatures that it asks its driver for.
 pub use aor::{Aor, proxy_key};
+#[cfg(feature = "phones")]
 pub use bridged::{Ice, LineInput, LineOutput, Numbers, PhoneLine, Plan, line_of};
 pub use credential;
 pub use end::EndReason;

@@ -33,6 +33,7 @@ pub(super) struct Registration {
     failures: u32,
     timestamp: u64,
     /// Where the user is reached besides.
+    #[cfg(feature = "phones")]
     besides: Option<Location>,
     /// What was placed last.
     body: Vec<u8>,
@@ -51,6 +52,7 @@ impl Registration {
             changed: false,
             failures: 0,
             timestamp: 0,
+            #[cfg(feature = "phones")]
             besides: None,
             body: Vec::new(),
             online: false,
@@ -66,6 +68,7 @@ impl Registration {
     }
 
     /// Where the user is reached besides, by plain SIP.
+    #[cfg(feature = "phones")]
     pub(super) fn also_at(&mut self, place: Location) {
         self.besides = Some(place);
     }
@@ -128,11 +131,10 @@ impl Registration {
             return;
         }
         self.due = None;
-        let mut locations = self.locations(node);
+        let locations = self.locations(node);
         if locations.is_empty() {
             return;
         }
-        locations.extend(self.besides.clone());
         let mut record = UserLocation {
             user: self.user.clone(),
             lifetime: LIFETIME,
@@ -170,6 +172,10 @@ impl Registration {
                     preference: locations.len() as u16 + 1,
                 });
             }
+        }
+        #[cfg(feature = "phones")]
+        if !locations.is_empty() {
+            locations.extend(self.besides.clone());
         }
         locations
     }

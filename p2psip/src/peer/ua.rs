@@ -106,6 +106,7 @@ impl Peer {
     /// Says where the user is reached besides his super nodes: at the proxy where his phone is registered.
     ///
     /// Such a user is no more reachable than the super node at which the phone is registered: one association will do.
+    #[cfg(feature = "phones")]
     pub(crate) fn also_at(&mut self, place: crate::location::Location) {
         self.node.keep_one_association();
         self.registration.also_at(place);
