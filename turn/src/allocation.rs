@@ -136,20 +136,16 @@ impl Allocation {
         live + new <= PEERS
     }
 
-    /// Lets a peer's data in, for a while.
-    pub(crate) fn permit(&mut self, ip: IpAddr, now: Instant) -> Result<(), Full> {
+    /// Lets a peer's data in, for a while. There must be [room](Self::has_room).
+    pub(crate) fn permit(&mut self, ip: IpAddr, now: Instant) {
         let expires = now + PERMISSION;
         if let Some(known) = self.permissions.iter_mut().find(|known| known.ip == ip) {
             known.expires = expires;
-            return Ok(());
+            return;
         }
         self.permissions
             .retain(|permission| permission.expires > now);
-        if self.permissions.len() >= PEERS {
-            return Err(Full::Peers);
-        }
         self.permissions.push(Permission { ip, expires });
-        Ok(())
     }
 
     /// Binds a channel, or binds it for longer.

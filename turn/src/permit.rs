@@ -36,7 +36,7 @@ impl Server {
             return Err(Refusal(508));
         }
         for ip in ips {
-            allocation.permit(ip, now).map_err(full)?;
+            allocation.permit(ip, now);
         }
         Ok(Some(self.answer(Class::Success, &request.message)))
     }
@@ -62,7 +62,7 @@ impl Server {
             return Err(Refusal(508));
         }
         allocation.bind(channel, peer, now).map_err(full)?;
-        allocation.permit(peer.ip(), now).map_err(full)?;
+        allocation.permit(peer.ip(), now);
         Ok(Some(self.answer(Class::Success, &request.message)))
     }
 

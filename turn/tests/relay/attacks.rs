@@ -361,3 +361,99 @@ fn a34_answers_to_strangers_are_bounded_by_a_rate() {
         assert_eq!(stage.refresh(&ann, client(3), 600).code(), 0);
     }
 }
+
+fn send_indication(stage: &mut Stage, client: Client, peer: &str) -> usize {
+    stage.outputs.clear();
+    let indication = Builder::new(Class::Indication, Method::SEND, TransactionId([1; 12]))
+        .xor_address(attribute::XOR_PEER_ADDRESS, address(peer))
+        .attribute(attribute::DATA, b"x");
+    stage.send(client, indication.finish());
+    let relayed = |output: &&Output| matches!(output, Output::Relay { .. });
+    stage.outputs.iter().filter(relayed).count()
+}
+
+#[test]
+fn a28_the_servers_own_ports_stay_shut_where_its_address_is_open() {
+    let mut stage = Stage::with(|relay| {
+        relay.reach.loopback = true;
+        relay.reach.listening.push(address("127.0.0.1:3478"));
+    });
+    let login = stage.ann(client(1));
+    stage.allocate(&login, client(1));
+    assert_eq!(stage.permit(&login, client(1), "127.0.0.1:3478"), 403);
+    assert_eq!(stage.bind(&login, client(1), 0x4000, "127.0.0.1:3478"), 403);
+    // A permission is one of an address.
+    assert_eq!(stage.permit(&login, client(1), "127.0.0.1:9"), 0);
+    assert_eq!(send_indication(&mut stage, client(1), "127.0.0.1:9"), 1);
+    assert_eq!(send_indication(&mut stage, client(1), "127.0.0.1:3478"), 0);
+}
+
+#[test]
+fn a28_an_allocation_for_tcp_sends_no_datagrams() {
+    let mut stage = Stage::new();
+    let client = stage.opened(1);
+    let login = allocate_both(&mut stage, client, TCP);
+    assert_eq!(stage.permit(&login, client, "198.51.100.1:80"), 0);
+    assert_eq!(send_indication(&mut stage, client, "198.51.100.1:80"), 0);
+}
+
+#[test]
+fn a30_the_numbers_of_connections_are_not_foreseen() {
+    let mut stage = Stage::new();
+    let client = stage.opened(1);
+    let login = allocate_both(&mut stage, client, TCP);
+    let mut numbers = Vec::new();
+    for port in 1..=20 {
+        let peer = format!("198.51.100.1:{port}");
+        let request = with_peer(stage.request(Method::CONNECT), &peer);
+        assert!(stage.ask(client, login.seal(request)).is_none());
+        numbers.extend(stage.outputs.iter().find_map(|output| match output {
+            Output::Dial { connection, .. } => Some(connection.0),
+            _ => None,
+        }));
+    }
+    assert_eq!(numbers.len(), 20);
+    let close = |pair: &&[u32]| pair[1].abs_diff(pair[0]) < 10_000;
+    assert_eq!(numbers.windows(2).filter(close).count(), 0, "{numbers:?}");
+}
+
+#[test]
+fn a32_a_pair_of_ports_that_never_opens_is_given_back() {
+    let mut stage = Stage::new();
+    let login = stage.ann(client(1));
+    let request = stage
+        .request(Method::ALLOCATE)
+        .attribute(attribute::REQUESTED_TRANSPORT, UDP)
+        .attribute(attribute::EVEN_PORT, &[0x80, 0, 0, 0]);
+    let Client::Datagram(from) = client(1) else {
+        panic!("it comes by UDP");
+    };
+    let bytes = login.seal(request);
+    // The driver is asked for a socket and never says anything of it.
+    stage
+        .server
+        .handle_input(Input::Datagram { from, bytes }, stage.now);
+    while stage.server.poll_output().is_some() {}
+    assert_eq!(stage.ports.taken(), 2);
+    stage.pass(11);
+    assert_eq!(stage.ports.taken(), 0);
+}
+
+#[test]
+fn a32_peers_beyond_the_bound_come_in_as_a_whole_or_not_at_all() {
+    let mut stage = Stage::new();
+    let login = stage.ann(client(1));
+    stage.allocate(&login, client(1));
+    for host in 1..=63 {
+        let peer = format!("198.51.100.{host}:1");
+        assert_eq!(stage.permit(&login, client(1), &peer), 0);
+    }
+    let request = stage
+        .request(Method::CREATE_PERMISSION)
+        .xor_address(attribute::XOR_PEER_ADDRESS, address("198.51.100.101:1"))
+        .xor_address(attribute::XOR_PEER_ADDRESS, address("198.51.100.102:1"));
+    assert_eq!(stage.ask_as(&login, client(1), request).code(), 508);
+    for host in ["198.51.100.101:1", "198.51.100.102:1"] {
+        assert_eq!(send_indication(&mut stage, client(1), host), 0, "{host}");
+    }
+}
