@@ -13,17 +13,19 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use machine::Machine;
+use machine::{Instant, Machine};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustls::ServerConfig;
 use tokio::sync::watch;
-use turn::{Input, Output, Server};
+use turn::{Counters, Input, Output, Server};
 
 use crate::clock::Clock;
 use crate::crypto::entropy;
 
+mod complaints;
 mod datagrams;
 mod peers;
 mod streams;
@@ -34,6 +36,16 @@ use streams::Streams;
 
 /// Events taken at once.
 const EVENTS: usize = 256;
+/// With so little time from one waking to the next, more packets come soon: they are awaited together, for to wake costs more
+/// than to relay.
+const SOON: Duration = Duration::from_micros(600);
+/// How long they are awaited. A packet of speech is worth 20 ms.
+const GATHER: Duration = Duration::from_micros(500);
+/// Events beyond which nothing is awaited: there is enough to do.
+const PLENTY: usize = 32;
+
+/// How often its operator hears what it did.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// Where the server listens.
 #[derive(Debug)]
@@ -99,6 +111,8 @@ struct Worker {
     datagrams: Datagrams,
     streams: Streams,
     peers: Peers,
+    /// What its operator has heard, and when he hears more.
+    told: (Counters, Instant),
     _stop: Arc<OwnedFd>,
 }
 
@@ -127,14 +141,17 @@ impl Worker {
             streams: Streams::new(listeners.tcp, listeners.tls),
             peers: Peers::default(),
             epoll,
+            told: (Counters::default(), clock.now() + REPORT),
             _stop: stop,
         })
     }
 
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
+        let mut woken = self.clock.now();
         loop {
-            let wait = self.server.poll_timeout().map(|due| {
+            let due = [self.server.poll_timeout(), self.report_due()];
+            let wait = due.into_iter().flatten().min().map(|due| {
                 let ahead = due - self.clock.now();
                 Timespec {
                     tv_sec: ahead.as_secs() as i64,
@@ -147,6 +164,7 @@ impl Worker {
                 tracing::error!("the STUN and TURN server ends: {error}");
                 return;
             }
+            let count = events.len();
             for event in events.drain(..) {
                 let (data, flags) = (event.data.u64(), event.flags);
                 if !self.event(Token::read(data), flags) {
@@ -157,21 +175,61 @@ impl Worker {
             if self.server.poll_timeout().is_some_and(|due| due <= now) {
                 self.server.handle_timeout(now);
             }
+            if self.report_due().is_some_and(|due| due <= now) {
+                self.report(now);
+            }
             self.perform();
             self.datagrams.flush();
+            if count < PLENTY && now - woken < SOON {
+                std::thread::sleep(GATHER);
+            }
+            woken = now;
         }
+    }
+
+    /// When its operator hears more; never, while nothing happens.
+    fn report_due(&self) -> Option<Instant> {
+        (self.server.counters() != self.told.0).then_some(self.told.1)
+    }
+
+    fn report(&mut self, now: Instant) {
+        let counters = self.server.counters();
+        tracing::info!(
+            allocations = self.server.allocations(),
+            allocated = counters.allocated,
+            relayed = counters.relayed,
+            bytes = counters.relayed_bytes,
+            dropped = counters.dropped,
+            forbidden = counters.forbidden,
+            refused = counters.refused,
+            limited = counters.limited,
+            malformed = counters.malformed,
+            answered = counters.answered,
+            "STUN and TURN so far"
+        );
+        self.told = (counters, now + REPORT);
     }
 
     /// Does what an event asks for; false if that is to end.
     fn event(&mut self, token: Token, flags: epoll::EventFlags) -> bool {
         let now = self.clock.now();
         match token {
-            Token::Stop => return false,
+            Token::Stop => {
+                if self.report_due().is_some() {
+                    self.report(now);
+                }
+                return false;
+            }
             Token::Datagrams => self.datagrams.receive(&mut self.server, &self.peers, now),
             Token::Relay(index) => {
                 if let Some(knock) = self.peers.knock(index) {
                     self.take_knock(knock);
                 } else {
+                    if flags.contains(epoll::EventFlags::ERR) {
+                        for input in self.peers.complaints(index) {
+                            self.server.handle_input(input, now);
+                        }
+                    }
                     let (peers, streams) = (&self.peers, &mut self.streams);
                     self.datagrams
                         .receive_relayed(&mut self.server, peers, index, streams, now);

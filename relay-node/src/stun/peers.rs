@@ -12,6 +12,7 @@ use rustix::net::{
 };
 use turn::{ConnectionId, Input, RelayId, StreamId};
 
+use super::complaints::{self, Complaint};
 use super::datagrams::{fragment, keep_whole, transmit};
 use super::streams::{MOST_UNSENT, Streams};
 use super::{Token, change, watch_for};
@@ -71,6 +72,7 @@ impl Peers {
             let socket = UdpSocket::from(socket);
             let state = UdpSocketState::new((&socket).into())?;
             fragment(&socket);
+            complaints::keep(&socket, address.is_ipv6());
             watch_for(epoll, &socket, Token::Relay(index), false)?;
             Relay::Udp(socket, state)
         };
@@ -115,16 +117,34 @@ impl Peers {
         if whole {
             keep_whole(socket);
         }
-        let sent = match size {
+        let send = || match size {
             Some(_) => state.try_send(socket.into(), &transmit(to, bytes, size)),
             None => socket.send_to(bytes, to).map(drop),
         };
+        // What the network said of an earlier packet, perhaps to another peer, is told once in place of sending.
+        let sent = send().or_else(|_| send());
         if whole {
             fragment(socket);
         }
         if let Err(error) = sent {
             tracing::trace!(%to, "not relayed: {error}");
         }
+    }
+
+    /// What the network says of packets that left from a relayed address.
+    pub(super) fn complaints(&self, index: usize) -> Vec<Input> {
+        let Some((relay, socket, _)) = self.socket(index) else {
+            return Vec::new();
+        };
+        let taken = complaints::take(socket).into_iter();
+        taken
+            .map(|Complaint { peer, icmp, data }| Input::Unreachable {
+                relay,
+                peer,
+                icmp,
+                data,
+            })
+            .collect()
     }
 
     /// Takes a peer's connection at a relayed address for TCP.

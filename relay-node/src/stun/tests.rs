@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
 
 use turn::{
     Algorithm, Builder, Class, Integrity, Key, Message, Method, Ports, Quota, Rate, Reach,
@@ -256,4 +255,45 @@ fn r113_messages_pass_by_tcp_and_what_is_none_ends_the_connection() {
     assert_eq!(Message::read(&answer).unwrap().class(), Class::Success);
     stream.write_all(&[0xff; 4]).unwrap();
     assert_eq!(stream.read(&mut answer).unwrap(), 0);
+}
+
+#[test]
+fn r113_a_user_hears_that_nobody_listens_at_the_peers_port_and_loses_nothing_for_others() {
+    let relay = relay();
+    let (mut user, peer) = (User::new(&relay), socket());
+    user.allocate();
+    let nobody = socket().local_addr().unwrap();
+    user.bind(0x4000, nobody);
+    user.bind(0x4001, peer.local_addr().unwrap());
+    user.say(0x4000, b"is anybody there?");
+    let heard = receive(&user.socket);
+    let message = Message::read(&heard).unwrap();
+    assert_eq!(message.method(), Method::DATA);
+    // Destination unreachable, port unreachable.
+    assert_eq!(
+        message.attribute(attribute::ICMP),
+        Some(&[0, 0, 3, 3, 0, 0, 0, 0][..])
+    );
+    let seen = message
+        .attribute(attribute::XOR_PEER_ADDRESS)
+        .and_then(|value| message.unmask(value));
+    assert_eq!(seen, Some(nobody));
+    for number in 0..50 {
+        user.say(0x4000, b"is anybody there?");
+        user.say(0x4001, &[number]);
+        assert_eq!(receive(&peer), [number]);
+    }
+}
+
+#[test]
+fn r113_a_few_packets_at_a_pace_arrive_soon_though_they_are_gathered() {
+    let relay = relay();
+    let (mut user, peer) = (User::new(&relay), socket());
+    user.allocate();
+    user.bind(0x4000, peer.local_addr().unwrap());
+    // Each is sent when the last has come: with any of them forgotten, the next one would never leave.
+    for number in 0..1_000_u32 {
+        user.say(0x4000, &number.to_be_bytes());
+        assert_eq!(receive(&peer), number.to_be_bytes());
+    }
 }
