@@ -35,7 +35,7 @@ export class Media {
   constructor(certificate, servers, relayed) {
     this.connection = new RTCPeerConnection({
       certificates: [certificate],
-      iceServers: servers.map(iceServer),
+      iceServers: iceServers(servers),
       iceTransportPolicy: relayed ? 'relay' : 'all',
       bundlePolicy: 'max-bundle',
     });
@@ -213,9 +213,26 @@ export class Media {
   }
 }
 
-/** @param {string} text @returns {RTCIceServer} */
-function iceServer(text) {
-  const urls = text.split(' ');
-  const [username, credential] = urls.splice(urls.length > 2 ? -2 : urls.length);
-  return { urls, username, credential };
+/** Addresses of servers that are asked: each costs time, and Firefox warns of five. */
+const MOST_URLS = 4;
+
+/**
+ * Two relays by their first way, so that one may be lost; one server of STUN; and by their last ways, which firewalls
+ * hold up least, as many as there is room for. A relay tells one's own address as well.
+ * @param {string[]} texts @returns {RTCIceServer[]}
+ */
+function iceServers(texts) {
+  const servers = texts.map((text) => {
+    const urls = text.split(' ');
+    const [username, credential] = urls.splice(urls.length > 2 ? -2 : urls.length);
+    return { urls, username, credential };
+  });
+  const relays = servers.filter(({ username }) => username).slice(0, 2);
+  const stun = servers.filter(({ username }) => !username).flatMap(({ urls }) => urls);
+  const others = relays.flatMap(({ urls }) => urls.slice(1).reverse());
+  const ranked = [...relays.map(({ urls }) => urls[0]), ...stun.slice(0, 1), ...others, ...stun.slice(1)];
+  const kept = ranked.slice(0, MOST_URLS);
+  return servers
+    .map((server) => ({ ...server, urls: server.urls.filter((url) => kept.includes(url)) }))
+    .filter(({ urls }) => urls.length > 0);
 }
