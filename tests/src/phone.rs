@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -175,27 +174,6 @@ impl Phone {
         .await;
     }
 
-    /// Waits until it hears nothing, or next to nothing, of this tone.
-    ///
-    /// # Panics
-    ///
-    /// When it goes on hearing it.
-    pub async fn hears_no_more(&self, tone: f64) {
-        let mut before = self.recorded();
-        until("the phone hears nothing more", PATIENCE, async || {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let now = self.recorded();
-            let levels = self.levels(&[tone]);
-            let silent = levels.as_ref().is_none_or(|levels| levels[0] < -60.0);
-            if now == std::mem::replace(&mut before, now) || silent {
-                Ok(())
-            } else {
-                Err(format!("{levels:?}"))
-            }
-        })
-        .await;
-    }
-
     /// The levels of some frequencies in what it heard last, in dB below full scale.
     fn levels(&self, frequencies: &[f64]) -> Option<Vec<f64>> {
         let bytes = std::fs::read(self.recording()?).ok()?;
@@ -211,14 +189,6 @@ impl Phone {
         let last = samples.get(samples.len().checked_sub(count)?..)?;
         let level = |frequency: &f64| level(last, rate, *frequency);
         Some(frequencies.iter().map(level).collect())
-    }
-
-    /// How many bytes the recordings have in all.
-    fn recorded(&self) -> u64 {
-        let entries = std::fs::read_dir(self.data.path().join("heard"));
-        let entries = entries.into_iter().flatten().flatten();
-        let lengths = entries.filter_map(|entry| entry.metadata().ok());
-        lengths.map(|metadata| metadata.len()).sum()
     }
 
     /// The latest recording of what came in.

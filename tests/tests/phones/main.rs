@@ -66,7 +66,7 @@ impl Scene {
             let heard = page.heard(&[phone.frequency, page.frequency]).await;
             match &heard {
                 Some(heard) if heard.is(phone.frequency) => Ok(()),
-                _ => Err(format!("{heard:?}")),
+                _ => Err(format!("{heard:?}, {:?}", page.stats().await)),
             }
         })
         .await;
@@ -105,4 +105,62 @@ async fn r080_a_phone_by_tcp_calls_chromium_and_each_hears_the_other() {
     scene.phone.tell("hangup", "");
     scene.page.ends("hung-up", "The call has ended").await;
     scene.close().await;
+}
+
+#[tokio::test]
+async fn r058_two_phones_of_one_user_ring_together_and_stop_together() {
+    let scene = Scene::set(Chromium, "udp", "G722/16000/1").await;
+    let registrar = scene.network.registrar(0, "tcp");
+    let place = PhonePlace {
+        user: &scene.user,
+        registrar: &registrar,
+        transport: "tcp",
+        codec: "pcma",
+    };
+    let second = Phone::start(place, 1500.0).await;
+    scene.page.dial(&scene.user).await;
+    scene.phone.says("Incoming call").await;
+    second.says("Incoming call").await;
+    scene.phone.tell("accept", "");
+    scene.page.reach(&["in-call"]).await;
+    scene.sound().await;
+    second.says("session closed").await;
+    // Keys that are pressed at the page arrive at the phone that has the call.
+    let pressed = "const [peer] = partylineTest.peers.filter((one) => one.connectionState === 'connected'); \
+                   peer.getSenders()[0].dtmf.insertDTMF('5', 200); return true;";
+    scene.page.run(pressed, Vec::new()).await;
+    scene.phone.says("received event: '5'").await;
+    scene.page.hang_up().await;
+    scene.close().await;
+}
+
+#[tokio::test]
+async fn r070_r077_r079_phones_at_two_super_nodes_call_each_other_by_their_certified_records() {
+    let turn = tests::turn().await;
+    let network = Network::start_with_phones(2).await;
+    let mut phones = Vec::new();
+    for (number, frequency) in [(0, 700.0), (1, 1100.0)] {
+        let user = unique("desk");
+        let registrar = network.registrar(number, "udp");
+        let place = PhonePlace {
+            user: &user,
+            registrar: &registrar,
+            transport: "udp",
+            codec: "pcmu",
+        };
+        let phone = Phone::start(place, frequency).await;
+        network.has_line(number, &user).await;
+        phones.push((user, phone));
+    }
+    let [(_, alice), (bob_name, bob)] = &phones[..] else {
+        unreachable!()
+    };
+    alice.tell("dial", &format!("sip:{bob_name}@example.org"));
+    bob.says("Incoming call").await;
+    bob.tell("accept", "");
+    alice.hears(bob.frequency, alice.frequency).await;
+    bob.hears(alice.frequency, bob.frequency).await;
+    alice.tell("hangup", "");
+    bob.says("session closed").await;
+    drop(turn);
 }
