@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use credential::{NodeId, OverlayId, RevocationList};
 use p2psip::{
@@ -30,6 +30,7 @@ use crate::multicast::Offer;
 use crate::naming::{Finder, Giver};
 use crate::probe::Prober;
 use crate::shelf::Shelf;
+use crate::sip::WebSockets;
 use crate::stun;
 use crate::thread::Thread;
 use crate::tls::{self, TlsError};
@@ -91,6 +92,8 @@ pub struct RunningNode {
     pub(crate) key: Key,
     /// Its configuration, with the addresses that were bound.
     pub config: SuperNode,
+    /// Where WebSockets of programs outside go, once there is a SIP server.
+    pub(crate) phones: Arc<OnceLock<WebSockets>>,
     arrivals: mpsc::Sender<Arrival>,
     identity: watch::Receiver<Identity>,
     door: Door,
@@ -367,6 +370,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         prober,
     );
     site.giver = Some(giver);
+    let phones = site.phones.clone();
     tasks.spawn(http::serve(listener, tls, Arc::new(site)));
     let (known_identity, inner, asking) = (identities.subscribe(), entrance, client.clone());
     let chores = Chores {
@@ -385,6 +389,7 @@ pub async fn start_with<M: SuperNodeMachine>(
         client: asking,
         node: identity.node,
         overlay,
+        phones,
         key: identity.key.clone(),
         tasks,
         _offer: offer(&config, &identity),

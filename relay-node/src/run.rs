@@ -78,7 +78,11 @@ impl Roles {
         if let Some(config) = config.sip {
             let overlay = node.as_ref().map(RunningNode::api);
             let sip = sip::start_with(config, overlay, overlays).await;
-            servers.push(sip.map_err(RunError::Sip)?.task);
+            let sip = sip.map_err(RunError::Sip)?;
+            if let Some(node) = &node {
+                let _ = node.phones.set(sip.websockets);
+            }
+            servers.push(sip.task);
         }
         let ordinary = match config.ordinary_node {
             Some(config) => Some(ordinary::start(config).await.map_err(RunError::Ordinary)?),

@@ -32,6 +32,7 @@ mod line;
 mod names;
 mod overlay;
 mod phones;
+mod websockets;
 
 use connections::{Arrival, Connections};
 pub(crate) use gateway::Overlays;
@@ -39,6 +40,7 @@ use gateway::{Gateway, LIFETIME};
 use names::{Named, Names};
 use overlay::{Overlay, Told};
 use phones::{Arrived, Phones};
+pub(crate) use websockets::{Foreign, WebSockets};
 
 /// Messages from connections that may wait.
 const ARRIVALS: usize = 4_096;
@@ -82,6 +84,8 @@ pub struct RunningSip {
     pub listen: SocketAddr,
     /// The address for TLS.
     pub tls: Option<SocketAddr>,
+    /// Takes WebSockets in.
+    pub(crate) websockets: WebSockets,
     /// Ends with it.
     pub(crate) task: JoinHandle<()>,
 }
@@ -131,6 +135,7 @@ pub(crate) async fn start_with(
         domain::client(config.trust.as_deref()).map_err(SipError::Tls)?,
         arrivals,
     );
+    let websockets = connections.websockets();
     let machine = Server::new(machine_config(&config, address, tls));
     let host = config.host();
     let reached = reached(&host, address.ip()).await;
@@ -156,6 +161,7 @@ pub(crate) async fn start_with(
     Ok(RunningSip {
         listen: address,
         tls,
+        websockets,
         task: tokio::spawn(driver.run(arriving)),
     })
 }

@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,6 +22,7 @@ use crate::driver::Status;
 use crate::identity::Identity;
 use crate::naming::{self, Giver};
 use crate::probe::{Prober, Refused};
+use crate::sip::WebSockets;
 
 const IDLE: Duration = Duration::from_secs(25);
 /// The longest request for a probe, and how long it may take to arrive.
@@ -35,6 +36,8 @@ pub(crate) struct Site {
     pub(super) origins: watch::Receiver<Origins>,
     /// Somebody who is silent for this long gets a ping, and after as long again the end.
     pub(super) idle: Duration,
+    /// Where WebSockets of programs outside go, if there is a SIP server.
+    pub(crate) phones: Arc<OnceLock<WebSockets>>,
     prober: Prober,
     /// Who gives other super nodes what they need to name this node's relay.
     pub(crate) giver: Option<Arc<Giver>>,
@@ -69,6 +72,7 @@ impl Site {
             door,
             origins,
             idle: IDLE,
+            phones: Arc::default(),
             prober,
             giver: None,
             page: Page::new(config.page.clone()),

@@ -1,4 +1,7 @@
 //! The WebSocket of the associations: subprotocol `p2psip.1`, binary messages are overlay frames, text is SIP.
+//!
+//! With the subprotocol `sip`, all messages are SIP, and the program at the other end is a phone (RFC 7118): what comes goes to the SIP
+//! server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -25,8 +28,11 @@ use super::page::plain;
 use super::{Body, Site};
 use crate::driver::Arrival;
 use crate::outlet::{Drain, outlet};
+use crate::sip::Foreign;
 
 const SUBPROTOCOL: &str = "p2psip.1";
+/// That of programs outside.
+const FOREIGN: &str = "sip";
 /// The longest message, also when it comes in fragments.
 const LARGEST: usize = 64 << 10;
 const BUFFER: usize = 4 << 10;
@@ -43,8 +49,8 @@ pub(super) fn upgrade(
     mut request: Request<Incoming>,
     from: SocketAddr,
 ) -> Response<Body> {
-    let key = match admit(site, &request) {
-        Ok(key) => key,
+    let (key, subprotocol) = match admit(site, &request) {
+        Ok(admitted) => admitted,
         Err((status, sentence)) => {
             tracing::info!(%from, "WebSocket refused: {}", sentence.trim_end());
             let mut response = plain(status, sentence);
@@ -61,11 +67,18 @@ pub(super) fn upgrade(
     };
     let link = LinkId(site.door.numbers.fetch_add(1, Ordering::Relaxed));
     let (arrivals, secure, idle) = (site.door.arrivals.clone(), site.door.secure, site.idle);
+    let phones = site.phones.get().filter(|_| subprotocol == FOREIGN);
+    let phones = phones.cloned();
     let upgrading = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
-        match upgrading.await {
-            Ok(upgraded) => associate(upgraded, link, secure, idle, &arrivals).await,
-            Err(error) => tracing::debug!(%from, "WebSocket: {error}"),
+        match (upgrading.await, phones) {
+            (Ok(upgraded), None) => associate(upgraded, link, secure, idle, &arrivals).await,
+            (Ok(upgraded), Some(phones)) => {
+                if let Some((foreign, drain)) = phones.open(from, secure).await {
+                    serve_foreign(upgraded, foreign, drain, idle).await;
+                }
+            }
+            (Err(error), _) => tracing::debug!(%from, "WebSocket: {error}"),
         }
     });
     let mut response = Response::new(Body::default());
@@ -75,7 +88,7 @@ pub(super) fn upgrade(
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(
         header::SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(SUBPROTOCOL),
+        HeaderValue::from_static(subprotocol),
     );
     if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
@@ -87,7 +100,7 @@ pub(super) fn upgrade(
 fn admit(
     site: &Site,
     request: &Request<Incoming>,
-) -> Result<HeaderValue, (StatusCode, &'static str)> {
+) -> Result<(HeaderValue, &'static str), (StatusCode, &'static str)> {
     let headers = request.headers();
     let upgrades = request.method() == Method::GET
         && request.version() == Version::HTTP_11
@@ -114,13 +127,15 @@ fn admit(
             ));
         }
     }
-    if !names(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
-        return Err((
+    let offers = |protocol| names(headers, &header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    match () {
+        () if offers(SUBPROTOCOL) => Ok((key.clone(), SUBPROTOCOL)),
+        () if offers(FOREIGN) && site.phones.get().is_some() => Ok((key.clone(), FOREIGN)),
+        () => Err((
             StatusCode::BAD_REQUEST,
-            "The WebSocket must offer the subprotocol p2psip.1.\n",
-        ));
+            "The WebSocket must offer the subprotocol p2psip.1, or sip where phones are served.\n",
+        )),
     }
-    Ok(key.clone())
 }
 
 fn names(headers: &HeaderMap, header: &HeaderName, wanted: &str) -> bool {
@@ -140,13 +155,7 @@ async fn associate(
     idle: Duration,
     arrivals: &mpsc::Sender<Arrival>,
 ) {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_write_buffer_size(BUFFER + 2 * LARGEST)
-        .max_message_size(Some(LARGEST))
-        .max_frame_size(Some(LARGEST));
-    let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let socket = socket(upgraded).await;
     let (mut sink, stream) = socket.split();
     let (outlet, mut drain) = outlet(QUEUE);
     let cut = drain.cutting();
@@ -161,13 +170,64 @@ async fn associate(
     // Pings are the reader's wish and the writer's work.
     let (wishes, wish) = mpsc::channel(1);
     let ending = tokio::select! {
-        ending = receive(link, stream, idle, arrivals, wishes) => ending,
-        ending = write(&mut sink, &mut drain, wish) => ending,
+        ending = receive(stream, idle, wishes, arrivals, |message| {
+            Some(Arrival::Fact(match message {
+                Received::Binary(bytes) => SuperNodeInput::Frame { link, bytes },
+                Received::Text(text) => SuperNodeInput::Text { link, text },
+            }))
+        }) => ending,
+        ending = write(&mut sink, &mut drain, wish, |message| message) => ending,
         () = cut => Some((CloseCode::Policy, "you read too slowly")),
     };
     let _ = arrivals
         .send(Arrival::Fact(SuperNodeInput::Closed { link }))
         .await;
+    finish(sink, ending).await;
+}
+
+/// Serves a phone until either side ends it.
+async fn serve_foreign(
+    upgraded: Upgraded,
+    foreign: Foreign,
+    mut drain: Drain<Vec<u8>>,
+    idle: Duration,
+) {
+    let (mut sink, stream) = socket(upgraded).await.split();
+    let cut = drain.cutting();
+    let (wishes, wish) = mpsc::channel(1);
+    let ending = tokio::select! {
+        ending = receive(stream, idle, wishes, &foreign.arrivals, |message| {
+            foreign.message(match message {
+                Received::Binary(bytes) => bytes,
+                Received::Text(text) => text.into_bytes(),
+            })
+        }) => ending,
+        ending = write(&mut sink, &mut drain, wish, sip_frame) => ending,
+        () = cut => Some((CloseCode::Policy, "you read too slowly")),
+    };
+    foreign.close(drain).await;
+    finish(sink, ending).await;
+}
+
+/// A SIP message as text, or as it is where it is none (RFC 7118, section 5).
+fn sip_frame(message: Vec<u8>) -> Message {
+    match String::from_utf8(message) {
+        Ok(text) => Message::text(text),
+        Err(error) => Message::binary(error.into_bytes()),
+    }
+}
+
+async fn socket(upgraded: Upgraded) -> Socket {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(BUFFER + 2 * LARGEST)
+        .max_message_size(Some(LARGEST))
+        .max_frame_size(Some(LARGEST));
+    Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
+}
+
+async fn finish(mut sink: SplitSink<Socket, Message>, ending: Ending) {
     if let Some((code, reason)) = ending {
         let frame = CloseFrame {
             code,
@@ -180,16 +240,23 @@ async fn associate(
 
 type Ending = Option<(CloseCode, &'static str)>;
 
-async fn receive(
-    link: LinkId,
+/// A message as it came.
+enum Received {
+    Binary(Vec<u8>),
+    Text(String),
+}
+
+/// Hands on what comes and means anything, until that can't be done any more or the other side has ended.
+async fn receive<T>(
     mut stream: SplitStream<Socket>,
     idle: Duration,
-    arrivals: &mpsc::Sender<Arrival>,
     wishes: mpsc::Sender<()>,
+    arrivals: &mpsc::Sender<T>,
+    read: impl Fn(Received) -> Option<T>,
 ) -> Ending {
     let mut silent = false;
     loop {
-        let fact = match timeout(idle, stream.next()).await {
+        let message = match timeout(idle, stream.next()).await {
             Err(_) if silent => return Some((CloseCode::Away, "you were silent for too long")),
             Err(_) => {
                 silent = true;
@@ -207,14 +274,8 @@ async fn receive(
                 return Some((CloseCode::Protocol, "that is no WebSocket"));
             }
             Ok(Some(Err(_))) => return None,
-            Ok(Some(Ok(Message::Binary(bytes)))) => SuperNodeInput::Frame {
-                link,
-                bytes: bytes.into(),
-            },
-            Ok(Some(Ok(Message::Text(text)))) => SuperNodeInput::Text {
-                link,
-                text: text.as_str().to_owned(),
-            },
+            Ok(Some(Ok(Message::Binary(bytes)))) => Received::Binary(bytes.into()),
+            Ok(Some(Ok(Message::Text(text)))) => Received::Text(text.as_str().to_owned()),
             Ok(Some(Ok(Message::Close(_)))) => return None,
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {
                 silent = false;
@@ -222,20 +283,23 @@ async fn receive(
             }
         };
         silent = false;
-        if arrivals.send(Arrival::Fact(fact)).await.is_err() {
+        if let Some(arrival) = read(message)
+            && arrivals.send(arrival).await.is_err()
+        {
             return Some((CloseCode::Restart, "the super node ends"));
         }
     }
 }
 
-async fn write(
+async fn write<T>(
     sink: &mut SplitSink<Socket, Message>,
-    drain: &mut Drain<Message>,
+    drain: &mut Drain<T>,
     mut wish: mpsc::Receiver<()>,
+    frame: impl Fn(T) -> Message,
 ) -> Ending {
     loop {
         let message = tokio::select! {
-            message = drain.next() => message,
+            message = drain.next() => message.map(&frame),
             Some(()) = wish.recv() => Some(Message::Ping(Default::default())),
         };
         let Some(message) = message else {

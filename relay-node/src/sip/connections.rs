@@ -15,12 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::websockets::WebSockets;
 use crate::outlet::{Drain, Outlet, outlet};
 
 /// Messages that may wait for one connection.
-const QUEUE: usize = 128;
+pub(super) const QUEUE: usize = 128;
 /// The most connections at once.
-const MOST: usize = 20_000;
+pub(super) const MOST: usize = 20_000;
 /// How long a TLS handshake, or opening a connection, may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
@@ -30,7 +31,7 @@ const SLOW: Duration = Duration::from_secs(30);
 const SILENT: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What the connections tell.
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// Somebody has connected.
     Opened { peer: Peer, outlet: Outlet<Vec<u8>> },
     /// A message has come.
@@ -49,6 +50,7 @@ pub(super) struct Connections {
     domains: HashMap<(String, SocketAddr), u64>,
     /// Those of them that nothing was sent on yet.
     reserved: HashMap<u64, (Peer, String)>,
+    count: Arc<AtomicUsize>,
     client: Arc<ClientConfig>,
     arrivals: mpsc::Sender<Arrival>,
     next: Arc<AtomicU64>,
@@ -82,10 +84,20 @@ impl Connections {
             places: HashMap::new(),
             domains: HashMap::new(),
             reserved: HashMap::new(),
+            count,
             client,
             arrivals,
             next,
             tasks,
+        }
+    }
+
+    /// The way in for WebSockets, which somebody else accepts.
+    pub(super) fn websockets(&self) -> WebSockets {
+        WebSockets {
+            arrivals: self.arrivals.clone(),
+            next: self.next.clone(),
+            count: self.count.clone(),
         }
     }
 
@@ -227,7 +239,15 @@ struct Door {
 }
 
 /// Counts a connection as long as it lives.
-struct Counted(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    /// One more; none, if there are too many.
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let counted = Self(count.clone());
+        (count.fetch_add(1, Ordering::Relaxed) < MOST).then_some(counted)
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -250,11 +270,9 @@ impl Door {
                 },
                 Some(_) = connections.join_next() => continue,
             };
-            if self.count.fetch_add(1, Ordering::Relaxed) >= MOST {
-                self.count.fetch_sub(1, Ordering::Relaxed);
+            let Some(counted) = Counted::new(&self.count) else {
                 continue;
-            }
-            let counted = Counted(self.count.clone());
+            };
             let acceptor = self.secured.as_ref();
             let acceptor = acceptor.map(|config| TlsAcceptor::from(config.borrow().clone()));
             let peer = Peer {
@@ -376,7 +394,7 @@ async fn read(
     }
 }
 
-async fn end(peer: Peer, mut drain: Drain<Vec<u8>>, arrivals: mpsc::Sender<Arrival>) {
+pub(super) async fn end(peer: Peer, mut drain: Drain<Vec<u8>>, arrivals: mpsc::Sender<Arrival>) {
     let unsent = drain.left();
     let _ = arrivals.send(Arrival::Closed { peer, unsent }).await;
 }

@@ -7,6 +7,8 @@ use tokio::net::{TcpStream, UdpSocket};
 
 mod domains;
 mod gateway;
+mod torture;
+mod websockets;
 
 use super::*;
 use crate::config;

@@ -22,7 +22,7 @@ impl Drop for Zone {
 }
 
 impl Zone {
-    /// Serves lines like `_sip._udp.example.org SRV 10 0 5060 sip.example.org`.
+    /// Serves lines like `_sip._udp.example.org SRV 10 0 5060 sip.example.org`; those of the name `*` for all names.
     pub(crate) async fn serve(lines: &[String]) -> Self {
         let records: Vec<Record> = lines.iter().map(|line| record(line)).collect();
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -56,9 +56,14 @@ fn answer(asked: &[u8], records: &[Record]) -> Vec<u8> {
     let mut answer = Message::response(asked.metadata.id, OpCode::Query);
     answer.metadata.authoritative = true;
     for query in &asked.queries {
-        let fits =
-            |one: &&Record| one.name == *query.name() && one.record_type() == query.query_type();
-        answer.add_answers(records.iter().filter(fits).cloned());
+        for record in records {
+            let any = record.name.to_ascii() == "*.";
+            if (any || record.name == *query.name()) && record.record_type() == query.query_type() {
+                let mut record = record.clone();
+                record.name = query.name().clone();
+                answer.add_answer(record);
+            }
+        }
         answer.add_query(query.clone());
     }
     answer.to_vec().unwrap()
