@@ -198,7 +198,8 @@ impl Entry {
         }
     }
 
-    /// Takes in one record that the overlay has verified: chain, signature, owner, lifetime, sequence.
+    /// Takes in one record that the overlay has verified: chain, signature, lifetime, sequence, and that it is of the key and
+    /// the owner that were asked for.
     fn take(&mut self, record: &SignedRecord, own: Instance) {
         let control = &record.control;
         if control.removed || control.instance == own {
@@ -220,8 +221,6 @@ impl Entry {
         let control = &record.control;
         let location = UserLocation::read(&record.body).ok()?;
         let his = location.user == self.user
-            && control.owner == self.user.uri()
-            && control.key == self.user.key()
             && control.lifetime == location.lifetime
             && location.instance == Some(control.instance);
         let mut routes = Vec::new();
@@ -295,3 +294,6 @@ impl Entry {
         told
     }
 }
+
+#[cfg(test)]
+mod tests;
