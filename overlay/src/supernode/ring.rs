@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
 
@@ -174,24 +175,29 @@ impl Ring {
 
     /// The place of the first member with this id or a higher one; the end, if there is none.
     fn first_from(&self, node: NodeId) -> usize {
-        self.seek(node, |other| other < node)
+        self.seek(node, Ordering::is_lt)
     }
 
     /// The place of the first member with a higher id; the end, if there is none.
     fn first_after(&self, node: NodeId) -> usize {
-        self.seek(node, |other| other <= node)
+        self.seek(node, Ordering::is_le)
     }
 
     /// Ids are spread evenly: looking near where an even spread has one reads fewer members than halving the table.
-    fn seek(&self, node: NodeId, is_before: impl Fn(NodeId) -> bool) -> usize {
+    fn seek(&self, node: NodeId, is_before: fn(Ordering) -> bool) -> usize {
         let members = &self.members[..];
-        let is_before_at = |place: usize| is_before(members[place].node);
+        let eight = node.first_eight();
+        let is_before = |member: &Arc<Member>| {
+            // Most differ in these, which are compared at once.
+            let first = member.node.first_eight().cmp(&eight);
+            is_before(first.then_with(|| member.node.cmp(&node)))
+        };
         let (mut low, mut high) = (0, members.len());
-        let even = u128::from(node.first_eight()) * members.len() as u128;
+        let even = u128::from(eight) * members.len() as u128;
         let mut place = (even >> 64) as usize;
         let mut step = members.len().isqrt() / 4 + 1;
         while low <= place && place < high {
-            if is_before_at(place) {
+            if is_before(&members[place]) {
                 low = place + 1;
                 place += step;
             } else {
@@ -200,7 +206,7 @@ impl Ring {
             }
             step *= 2;
         }
-        low + members[low..high].partition_point(|member| is_before(member.node))
+        low + members[low..high].partition_point(is_before)
     }
 
     pub(super) fn member(&self, node: NodeId) -> Option<&Arc<Member>> {
