@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use credential::NodeId;
+use overlay::association::{Mode, PutOutcome};
 use overlay::{Key, PlaceError, SuperNodeEvent};
 use sim::HostId;
 
@@ -155,6 +157,37 @@ fn r022_whoever_leaves_hands_on_to_those_who_have_just_become_replicas() {
     let reader = world.user("reader", &[0, 1]);
     let body = world.bodies(reader, keys[0]);
     assert_eq!(body, Ok(vec![b"body 0".to_vec()]));
+}
+
+#[test]
+fn a24_r022_a_record_placed_beside_its_replicas_is_handed_to_them_and_kept_for_a_minute() {
+    let mut world = World::with_super_nodes(96, 10);
+    let mut nodes: Vec<(NodeId, HostId)> = world
+        .super_nodes
+        .iter()
+        .map(|&id| (world.sn(id).machine.node(), id))
+        .collect();
+    nodes.sort_unstable_by_key(|(node, _)| *node);
+    let first = nodes.partition_point(|(node, _)| node.0 < key("k").0);
+    nodes.rotate_left(first % 10);
+    let (replica, beside) = (nodes[0].1, nodes[5].1);
+
+    // Somebody whose table is behind holds the sixth for a replica.
+    let alice = world.authority.user("sip:alice@example.org", 1);
+    let record = world.record(&alice, key("k"), b"here", |_| {});
+    let behind = world.authority.super_node(node(177));
+    let at = world.super_nodes.iter().position(|&id| id == beside);
+    let raw = world.raw_peer(&behind, at.unwrap());
+    let placed = world.place(raw, Mode::Update, record);
+    assert_eq!(placed, PutOutcome::Stored);
+    assert_eq!(copies(&world), 1);
+
+    world.network.run_for(Duration::from_secs(50));
+    assert_eq!(world.sn(replica).machine.stored(), 1, "handed on");
+    assert_eq!(world.sn(beside).machine.stored(), 1, "and kept for now");
+    world.network.run_for(Duration::from_secs(60));
+    assert_eq!(world.sn(beside).machine.stored(), 0);
+    assert_eq!(copies(&world), 5, "at its five replicas");
 }
 
 #[test]
