@@ -139,7 +139,7 @@ impl Sound {
         let mut session_direction = None;
         let mut sections: Vec<(String, String)> = Vec::new();
         let mut audio: Option<usize> = None;
-        let (mut port, mut rtcp, mut muxed) = (0, None, false);
+        let (mut port, mut rtcp, mut muxed, mut ice) = (0, None, false, false);
         let mut formats: Vec<u8> = Vec::new();
         let mut maps: Vec<(u8, &str)> = Vec::new();
         let mut parameters: Vec<(u8, &str)> = Vec::new();
@@ -188,6 +188,7 @@ impl Sound {
                             session_direction = Some(read);
                         }
                     }
+                    ice |= name == "ice-ufrag";
                     if !here {
                         continue;
                     }
@@ -223,9 +224,10 @@ impl Sound {
         });
         let codecs = codecs.filter(Codec::is_known).collect();
         let place = ip.or(session_ip).map(|ip| SocketAddr::new(ip, port));
-        let muted = place.is_some_and(|place| place.ip().is_unspecified());
+        // Who has no candidate yet names no address either (RFC 8839, section 4.2.1).
+        let nowhere = place.is_some_and(|place| place.ip().is_unspecified());
         let mut direction = direction.or(session_direction).unwrap_or(Direction::Both);
-        if muted {
+        if nowhere && !ice {
             // The hold of old (RFC 2543).
             direction = Direction::SendOnly;
         }
@@ -236,8 +238,8 @@ impl Sound {
         Some(Self {
             codecs,
             direction,
-            place: place.filter(|_| !muted),
-            control: control.filter(|_| !muted),
+            place: place.filter(|_| !nowhere),
+            control: control.filter(|_| !nowhere),
             sections,
             audio,
             packets,

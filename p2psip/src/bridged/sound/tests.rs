@@ -99,6 +99,15 @@ fn a_phone_offers_its_codecs_to_a_page() {
 }
 
 #[test]
+fn a_page_that_has_no_candidate_yet_holds_nothing() {
+    let page = Sound::read(PAGE).unwrap();
+    assert_eq!(page.direction, Direction::Both);
+    assert_eq!(page.place, None);
+    let answer = answer_for_page(&page, &page, &ice(), 5, 1);
+    assert!(answer.contains("a=sendrecv\r\n"), "{answer}");
+}
+
+#[test]
 fn hold_is_read_in_both_its_forms() {
     let held = |more: &str| Sound::read(&PHONE.replace("a=ptime:20\r\n", more)).unwrap();
     let sendonly = held("a=sendonly\r\n");
