@@ -22,10 +22,10 @@ const IMPATIENCE: Duration = Duration::from_millis(400);
 const CALM: Duration = Duration::from_millis(500);
 const LONGEST_CALM: u32 = 5;
 const LONGEST_SEARCH: u32 = 2;
-/// After so many refusals all super nodes have much to do; how long a node that has an association waits then until it
-/// asks for its second one, by chance between half of it and one and a half.
+/// After so many refusals all super nodes have much to do; how long a node that has an association leaves them alone then.
+/// Others got theirs at other moments, so they don't come back all at once.
 const HARD: u32 = 2;
-const SPARE: Duration = Duration::from_secs(40);
+const SPARE: Duration = Duration::from_secs(30);
 /// How long dialling and proving may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a standing association may take to answer that it lives. Two misses and it is dead, and a network that
@@ -147,10 +147,8 @@ impl OrdinaryNode {
 
     /// An association stands. When it was hard to get, whoever has none yet goes before this node's second one.
     pub(super) fn served(&mut self, now: Instant) {
-        if self.turned_away >= HARD && self.standing().count() < WANTED {
-            let jitter = self.rng.below(SPARE.as_millis() as u32);
-            self.calm = now + SPARE / 2 + Duration::from_millis(u64::from(jitter));
-            self.tries = 1;
+        if self.turned_away >= HARD {
+            self.calm = now + SPARE;
         }
         (self.refusals, self.turned_away) = (0, 0);
     }
