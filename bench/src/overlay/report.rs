@@ -166,7 +166,7 @@ pub(super) fn write(new: &[Row]) -> anyhow::Result<()> {
     }
     // What other measurements have to say stands behind the plots.
     let others = earlier.rsplit_once(".svg)\n").map_or("", |(_, rest)| rest);
-    page.push_str(others);
+    page.push_str(others.trim_start());
     std::fs::write(PAGE, page.trim_end().to_owned() + "\n")?;
     Ok(())
 }
