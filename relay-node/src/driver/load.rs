@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use machine::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 /// How often it is measured.
 const PACE: Duration = Duration::from_millis(250);
@@ -16,8 +17,6 @@ const UNBEARABLE: Duration = Duration::from_secs(1);
 /// One measurement's share of the average: one part of so many.
 const WAITING_SHARE: f32 = 4.0;
 const WORKING_SHARE: f32 = 16.0;
-/// What Linux counts processors' time in, for programs, on every machine.
-const TICK: Duration = Duration::from_millis(10);
 
 /// The measurements of one driver.
 #[derive(Debug)]
@@ -77,35 +76,29 @@ impl Gauge {
     }
 
     /// Measures; says what the load is if it has changed. `used` is the processors' time that the process has taken so far.
-    pub(super) fn measure(&mut self, used: Option<Duration>, now: Instant) -> Option<u8> {
+    pub(super) fn measure(&mut self, used: Duration, now: Instant) -> Option<u8> {
         self.due = now + PACE;
         let on_its_way = self.since.map_or(Duration::ZERO, |since| now - since);
         let waited = std::mem::take(&mut self.waited).max(on_its_way);
         let share = (waited.as_secs_f32() / UNBEARABLE.as_secs_f32()).min(1.0);
         self.waiting += (share - self.waiting) / WAITING_SHARE;
-        if let Some(used) = used {
-            if let Some((before, since)) = self.used
-                && now > since
-            {
-                let taken = used.saturating_sub(before).as_secs_f32();
-                let had = (now - since).as_secs_f32() * self.cores;
-                self.working += ((taken / had).min(1.0) - self.working) / WORKING_SHARE;
-            }
-            self.used = Some((used, now));
+        if let Some((before, since)) = self.used
+            && now > since
+        {
+            let taken = used.saturating_sub(before).as_secs_f32();
+            let had = (now - since).as_secs_f32() * self.cores;
+            self.working += ((taken / had).min(1.0) - self.working) / WORKING_SHARE;
         }
+        self.used = Some((used, now));
         let load = (self.waiting.max(self.working) * 100.0).round() as u8;
         (load != std::mem::replace(&mut self.told, load)).then_some(load)
     }
 }
 
-/// The processors' time that this process has taken, where the system says so.
-pub(super) fn processors_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The program's name stands in parentheses and may hold anything; `utime` and `stime` are fields 14 and 15.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u32>().ok();
-    Some(TICK * ticks()?.saturating_add(ticks()?))
+/// The processors' time that this process has taken.
+pub(super) fn processors_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]
@@ -116,10 +109,15 @@ mod tests {
         Instant::EPOCH + Duration::from_millis(milliseconds)
     }
 
+    /// What the process had taken when it was measured last.
+    fn taken(gauge: &Gauge) -> Duration {
+        gauge.used.map_or(Duration::ZERO, |(used, _)| used)
+    }
+
     /// Measures for so long at the given waiting time and share of the processors; says what was told last.
     fn run(gauge: &mut Gauge, seconds: u32, wait: u64, share: f32) -> u8 {
         let begin = gauge.due;
-        let mut used = gauge.used.map_or(Duration::ZERO, |(used, _)| used);
+        let mut used = taken(gauge);
         for round in 0..seconds * 4 {
             let now = begin + PACE * round;
             assert_eq!(gauge.due(), now);
@@ -127,7 +125,7 @@ mod tests {
             assert!(gauge.wants(now));
             gauge.sent();
             gauge.back(now + Duration::from_millis(wait));
-            gauge.measure(Some(used), now);
+            gauge.measure(used, now);
         }
         gauge.told
     }
@@ -139,7 +137,7 @@ mod tests {
         let stands = gauge.due;
         assert!(gauge.wants(stands));
         gauge.sent();
-        gauge.measure(None, stands + Duration::from_secs(1));
+        gauge.measure(taken(&gauge), stands + Duration::from_secs(1));
         assert!(gauge.told < 50, "{}", gauge.told);
         gauge.back(stands + Duration::from_secs(1));
         assert!(run(&mut gauge, 3, 800, 0.05) >= 70);
@@ -155,7 +153,7 @@ mod tests {
                 if gauge.wants(now) && sent {
                     gauge.sent();
                 }
-                gauge.measure(None, now);
+                gauge.measure(Duration::ZERO, now);
             }
             assert!(gauge.told >= 90, "{}", gauge.told);
             assert_eq!(gauge.wants(at(5_000)), !sent);
@@ -168,14 +166,15 @@ mod tests {
         assert!(run(&mut gauge, 2, 0, 1.0) < 50, "only a moment");
         assert!(run(&mut gauge, 20, 0, 1.0) >= 90);
         let told = gauge.told;
-        assert_eq!(gauge.measure(None, gauge.due), None, "{told} again");
+        let used = taken(&gauge) + PACE.mul_f32(gauge.cores);
+        assert_eq!(gauge.measure(used, gauge.due), None, "{told} again");
     }
 
     #[test]
     fn the_system_says_what_the_process_has_taken() {
-        let before = processors_time().unwrap();
+        let before = processors_time();
         let mut sum = 0_u64;
-        while processors_time().unwrap() < before + 3 * TICK {
+        while processors_time() < before + Duration::from_millis(30) {
             sum = std::hint::black_box(sum + 1);
         }
     }

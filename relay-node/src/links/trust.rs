@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use credential::{Certificate, NodeId, Refusal, RevocationList, TrustAnchor};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::framed;
 use crate::identity::Identity;
-use crate::tls::provider;
+use crate::tls::{Judge, Judged, Shown, provider};
 
 pub(super) const ALPN: &[u8] = b"partyline-sn/1";
 
@@ -96,65 +96,46 @@ pub(super) fn client(identity: &Identity) -> Result<QuicClientConfig, LinkError>
 /// answers for the host that was dialled, it proves in the association's own handshake.
 pub(super) fn ordinary(anchor: &TrustAnchor) -> Result<QuicClientConfig, LinkError> {
     let roots = roots(anchor)?;
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+    let usual = WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(tls)?;
+    let verifier = Judged {
+        judge: AnySuperNode,
+        usual,
+    };
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnySuperNode(verifier)))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![framed::ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     QuicClientConfig::try_from(config).map_err(tls)
 }
 
-/// The usual verifier, but for the name: that of the certificate itself, which must be a super node's.
+/// The name that counts is that of the certificate itself, which must be a super node's.
 #[derive(Debug)]
-struct AnySuperNode(Arc<WebPkiServerVerifier>);
+struct AnySuperNode;
 
-impl ServerCertVerifier for AnySuperNode {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+impl Judge for AnySuperNode {
+    fn judge(&self, shown: &Shown<'_>, usual: &WebPkiServerVerifier) -> Result<(), rustls::Error> {
         let unfit = rustls::CertificateError::ApplicationVerificationFailure;
+        let Shown {
+            end_entity,
+            intermediates,
+            ocsp,
+            now,
+            ..
+        } = *shown;
         let name = Certificate::read(end_entity)
             .ok()
             .and_then(|certificate| certificate.node())
             .and_then(|node| ServerName::try_from(node.host()).ok())
             .ok_or(rustls::Error::InvalidCertificate(unfit))?;
-        self.0
+        usual
             .verify_server_cert(end_entity, intermediates, &name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+            .map(drop)
     }
 }
 

@@ -6,17 +6,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
     WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use webpki::EndEntityCert;
 
-use crate::tls::{self, TlsError};
+use crate::tls::{self, Judge, Judged, Shown, TlsError};
 
 /// TLS towards servers of other domains, by the system's authorities and those in `trust` (PEM).
 pub(super) fn client(trust: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
@@ -36,7 +34,8 @@ pub(super) fn client(trust: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError
     let usual = WebPkiServerVerifier::builder_with_provider(roots.clone(), tls::provider())
         .build()
         .map_err(|error| wrong(rustls::Error::General(error.to_string())))?;
-    let verifier = Arc::new(Domains { roots, usual });
+    let judge = Domains(roots);
+    let verifier = Arc::new(Judged { judge, usual });
     let config = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -45,144 +44,39 @@ pub(super) fn client(trust: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError
 }
 
 #[derive(Debug)]
-struct Domains {
-    roots: Arc<RootCertStore>,
-    /// For all but the name.
-    usual: Arc<WebPkiServerVerifier>,
-}
+struct Domains(Arc<RootCertStore>);
 
-impl ServerCertVerifier for Domains {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
+impl Judge for Domains {
+    fn judge(&self, shown: &Shown<'_>, _: &WebPkiServerVerifier) -> Result<(), rustls::Error> {
+        let certificate = ParsedCertificate::try_from(shown.end_entity)?;
         let algorithms = tls::provider().signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
             &certificate,
-            &self.roots,
-            intermediates,
-            now,
+            &self.0,
+            shown.intermediates,
+            shown.now,
             algorithms,
         )?;
-        let ServerName::DnsName(domain) = server_name else {
-            verify_server_name(&certificate, server_name)?;
-            return Ok(ServerCertVerified::assertion());
-        };
-        if names(end_entity, domain.as_ref()) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::NotValidForName.into())
+        match shown.name {
+            ServerName::DnsName(domain) if names(shown.end_entity, domain.as_ref()) => Ok(()),
+            ServerName::DnsName(_) => Err(CertificateError::NotValidForName.into()),
+            name => verify_server_name(&certificate, name),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual
-            .verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual
-            .verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
     }
 }
 
 /// Says whether a certificate is of this domain.
-fn names(certificate: &[u8], domain: &str) -> bool {
-    let all = alternative_names(certificate).unwrap_or_default();
-    let sip = |name: &Alternative<'_>| match name {
-        Alternative::Uri(uri) => uri.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("sip:")),
-        Alternative::Dns(_) => false,
+fn names(certificate: &CertificateDer<'_>, domain: &str) -> bool {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
+        return false;
     };
-    let has_sip = all.iter().any(sip);
-    all.iter().any(|name| match name {
-        Alternative::Uri(uri) => sip(name) && uri[4..].eq_ignore_ascii_case(domain),
-        Alternative::Dns(dns) => !has_sip && dns.eq_ignore_ascii_case(domain),
-    })
-}
-
-/// An entry of a certificate's subjectAltName.
-enum Alternative<'a> {
-    Uri(&'a str),
-    Dns(&'a str),
-}
-
-/// The entries of a certificate that rustls has parsed before: `None` if there are none.
-fn alternative_names(certificate: &[u8]) -> Option<Vec<Alternative<'_>>> {
-    const SEQUENCE: u8 = 0x30;
-    const OCTETS: u8 = 0x04;
-    const OBJECT: u8 = 0x06;
-    const EXTENSIONS: u8 = 0xa3;
-    const NAME: &[u8] = &[0x55, 0x1d, 0x11];
-    let (_, whole, _) = element(certificate)?;
-    let (_, mut body, _) = element(whole)?;
-    let extensions = loop {
-        let (tag, inside, rest) = element(body)?;
-        if tag == EXTENSIONS {
-            break inside;
-        }
-        body = rest;
-    };
-    let (_, mut extensions, _) = element(extensions)?;
-    while let Some((SEQUENCE, inside, rest)) = element(extensions) {
-        extensions = rest;
-        let (tag, object, mut value) = element(inside)?;
-        if tag != OBJECT || object != NAME {
-            continue;
-        }
-        while let Some((tag, inside, rest)) = element(value) {
-            if tag == OCTETS {
-                let (_, mut entries, _) = element(inside)?;
-                let mut found = Vec::new();
-                while let Some((tag, entry, rest)) = element(entries) {
-                    entries = rest;
-                    match (tag, std::str::from_utf8(entry)) {
-                        (0x86, Ok(uri)) => found.push(Alternative::Uri(uri)),
-                        (0x82, Ok(dns)) => found.push(Alternative::Dns(dns)),
-                        (_, _) => {}
-                    }
-                }
-                return Some(found);
-            }
-            value = rest;
-        }
+    let is_sip = |uri: &&str| uri.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("sip:"));
+    let mut uris = certificate.valid_uri_names().filter(is_sip).peekable();
+    if uris.peek().is_some() {
+        return uris.any(|uri| uri[4..].eq_ignore_ascii_case(domain));
     }
-    None
-}
-
-/// Tag, contents and what follows.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            let fold = |length: usize, digit: &u8| length << 8 | usize::from(*digit);
-            (digits.iter().fold(0, fold), rest)
-        }
-        _ => return None,
-    };
-    let (inside, rest) = rest.split_at_checked(length)?;
-    Some((tag, inside, rest))
+    let mut hosts = certificate.valid_dns_names();
+    hosts.any(|host| host.eq_ignore_ascii_case(domain))
 }
 
 #[cfg(test)]
@@ -191,7 +85,7 @@ mod tests {
     use rcgen::string::Ia5String;
     use rcgen::{CertificateParams, KeyPair, SanType};
 
-    fn certificate(names: &[&str]) -> Vec<u8> {
+    fn certificate(names: &[&str]) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names
             .iter()
@@ -205,7 +99,7 @@ mod tests {
             })
             .collect();
         let key = KeyPair::generate().unwrap();
-        params.self_signed(&key).unwrap().der().to_vec()
+        params.self_signed(&key).unwrap().der().clone()
     }
 
     #[test]
@@ -224,7 +118,7 @@ mod tests {
         assert!(!names(&user, "example.org"), "a user is not his domain");
         assert!(!names(&certificate(&[]), "example.org"));
         for cut in 0..uri.len() {
-            names(&uri[..cut], "example.org");
+            assert!(!names(&CertificateDer::from(&uri[..cut]), "example.org"));
         }
     }
 }
