@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::outlet::Drain;
@@ -23,12 +24,24 @@ pub(crate) const ALPN: &[u8] = b"partyline-on/1";
 
 const OVERLAY: u8 = 1;
 const SIP: u8 = 2;
-/// The longest message.
+/// The longest message, also on a WebSocket and when it comes in fragments.
 const LARGEST: usize = 64 << 10;
+/// What a WebSocket keeps for reading, and for writing, while nothing happens.
+const BUFFER: usize = 4 << 10;
 /// How long one message may take to be sent.
 const SENDING: Duration = Duration::from_secs(10);
 /// The first byte of a binary message that carries SIP.
 const SIP_FRAME: u8 = 0;
+
+/// How a WebSocket that carries the same is set up, at either end.
+pub(crate) fn websocket() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(BUFFER + 2 * LARGEST)
+        .max_message_size(Some(LARGEST))
+        .max_frame_size(Some(LARGEST))
+}
 
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

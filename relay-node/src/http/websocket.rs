@@ -21,21 +21,19 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::page::plain;
 use super::{Body, Site};
 use crate::driver::Arrival;
+use crate::framed;
 use crate::outlet::{Drain, outlet};
 use crate::sip::Foreign;
 
 const SUBPROTOCOL: &str = "p2psip.1";
 /// That of programs outside.
 const FOREIGN: &str = "sip";
-/// The longest message, also when it comes in fragments.
-const LARGEST: usize = 64 << 10;
-const BUFFER: usize = 4 << 10;
 /// Messages that may wait for an ordinary node that reads slowly.
 const QUEUE: usize = 256;
 /// How long one message may take to be sent.
@@ -218,12 +216,7 @@ fn sip_frame(message: Vec<u8>) -> Message {
 }
 
 async fn socket(upgraded: Upgraded) -> Socket {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_write_buffer_size(BUFFER + 2 * LARGEST)
-        .max_message_size(Some(LARGEST))
-        .max_frame_size(Some(LARGEST));
+    let config = framed::websocket();
     Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
 }
 

@@ -19,7 +19,6 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::config::{Origin, Proxy, Transport};
 use crate::links::{self, LinkError};
@@ -31,8 +30,6 @@ const HEAD_START: Duration = Duration::from_millis(500);
 const REMEMBERED: usize = 256;
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
-const LARGEST: usize = 64 << 10;
-const BUFFER: usize = 4 << 10;
 
 /// A stream of bytes both ways.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -255,12 +252,7 @@ impl Dialer {
             "sec-websocket-protocol",
             HeaderValue::from_static("p2psip.1"),
         );
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(BUFFER)
-            .max_write_buffer_size(BUFFER + 2 * LARGEST)
-            .max_message_size(Some(LARGEST))
-            .max_frame_size(Some(LARGEST));
+        let config = framed::websocket();
         let (socket, _) =
             tokio_tungstenite::client_async_with_config(request, stream, Some(config))
                 .await
