@@ -226,7 +226,7 @@ impl PhoneLine {
     }
 
     /// Forgets a call that both sides have done with.
-    fn settle(&mut self, at: usize, _now: Instant) {
+    fn settle(&mut self, at: usize) {
         let done = self
             .calls
             .get(at)

@@ -90,7 +90,6 @@ pub fn phone_location(
     lifetime: u32,
     timestamp: u64,
 ) -> UserLocation {
-    let transport = |protocol| Transport { protocol, port };
     UserLocation {
         user,
         lifetime,
@@ -99,11 +98,8 @@ pub fn phone_location(
         fingerprints: Vec::new(),
         trickle: false,
         locations: alloc::vec![Location {
-            address: address.into(),
-            transports: alloc::vec![transport(Protocol::Udp), transport(Protocol::Tcp)],
-            contact: None,
-            super_node: None,
             preference: 0,
+            ..proxy_place(address, port)
         }],
     }
 }

@@ -21,7 +21,7 @@ impl PhoneLine {
             }
             Event::Answered { call, answer, .. } => self.answered(call, &answer, now),
             Event::Offered { call, offer } => self.page_offers(call, &offer, now),
-            Event::Ended { call, reason, .. } => self.ended(call, reason, now),
+            Event::Ended { call, reason, .. } => self.ended(call, reason),
             Event::Online => self.outbox.push(LineOutput::Online(true)),
             Event::NotOnline => self.outbox.push(LineOutput::Online(false)),
             Event::Associations { .. }
@@ -92,7 +92,7 @@ impl PhoneLine {
         self.peer.answer(call, &answer, now);
     }
 
-    fn ended(&mut self, call: CallId, reason: EndReason, now: Instant) {
+    fn ended(&mut self, call: CallId, reason: EndReason) {
         let Some(at) = self.find(call) else { return };
         let rng = &mut self.rng;
         let one = &mut self.calls[at];
@@ -110,7 +110,7 @@ impl PhoneLine {
         };
         message.into_iter().for_each(|message| self.sip(message));
         self.outbox.push(LineOutput::Close { call });
-        self.settle(at, now);
+        self.settle(at);
     }
 }
 

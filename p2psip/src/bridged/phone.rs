@@ -7,7 +7,7 @@ use sip::Message;
 use sip::message::Method;
 
 use super::leg::{self, Leg, Phase};
-use super::sound::{self, Sound};
+use super::sound::{Sound, for_phone};
 use super::{Bridged, CALLS, LineOutput, PhoneLine, word};
 use crate::{Aor, EndReason};
 
@@ -47,10 +47,7 @@ impl PhoneLine {
             .to()
             .and_then(|to| Aor::read(to.uri))
             .ok_or(404_u16)?;
-        let sound = core::str::from_utf8(request.body())
-            .ok()
-            .and_then(Sound::read);
-        let sound = sound.filter(Sound::has_voice).ok_or(488_u16)?;
+        let sound = sound(request).filter(Sound::has_voice).ok_or(488_u16)?;
         if self.calls.len() >= CALLS {
             return Err(486);
         }
@@ -71,7 +68,7 @@ impl PhoneLine {
         match request.method() {
             Method::Ack => {
                 one.leg.acknowledged(request);
-                self.settle(at, now);
+                self.settle(at);
             }
             Method::Cancel => {
                 let reply = answer(one, 200);
@@ -89,7 +86,7 @@ impl PhoneLine {
                 self.sip(reply);
                 refusal.into_iter().for_each(|message| self.sip(message));
                 self.peer.hang_up(call, now);
-                self.settle(at, now);
+                self.settle(at);
             }
             Method::Invite | Method::Update if !request.body().is_empty() => {
                 self.reoffered(at, request, now);
@@ -113,11 +110,8 @@ impl PhoneLine {
     /// The phone holds the call, goes on, or moves its sound elsewhere.
     fn reoffered(&mut self, at: usize, request: &Message, now: Instant) {
         let one = &mut self.calls[at];
-        let sound = core::str::from_utf8(request.body())
-            .ok()
-            .and_then(Sound::read);
         let known = one.phone.as_ref().zip(one.place).zip(one.page.as_ref());
-        let (Some(sound), Some(((_, place), page))) = (sound, known) else {
+        let (Some(sound), Some(((_, place), page))) = (sound(request), known) else {
             let reply = one.leg.respond(request, 488, "", "");
             return self.sip(reply);
         };
@@ -133,7 +127,7 @@ impl PhoneLine {
         }
         one.version += 1;
         let (id, direction) = (one.id(), common.direction.turned());
-        let answer = sound::for_phone(&common, place, direction, id, one.version);
+        let answer = for_phone(&common, place, direction, id, one.version);
         let reply = if invite {
             one.leg.accept(&answer, now)
         } else {
@@ -167,7 +161,7 @@ impl PhoneLine {
                     488 | 606 | 415 => self.peer.fail(call, EndReason::NotAcceptable, now),
                     _ => self.peer.fail(call, EndReason::Offline, now),
                 }
-                self.settle(at, now);
+                self.settle(at);
             }
             return;
         }
@@ -182,11 +176,7 @@ impl PhoneLine {
         }
         let ack = one.leg.acknowledge(response, status, &mut word);
         one.leg.phase = Phase::Up;
-        let sound = core::str::from_utf8(response.body())
-            .ok()
-            .and_then(Sound::read);
-        let sound = sound.filter(Sound::has_voice);
-        let answer = one.phone_answered(sound);
+        let answer = one.phone_answered(sound(response).filter(Sound::has_voice));
         let bye = answer.is_none() || one.ended;
         let bye = bye.then(|| one.leg.bye(&mut word));
         let ended = one.ended;
@@ -205,6 +195,11 @@ impl PhoneLine {
             }
             (None, None) => {}
         }
-        self.settle(at, now);
+        self.settle(at);
     }
+}
+
+/// The sound that a message of the phone describes.
+fn sound(message: &Message) -> Option<Sound> {
+    Sound::read(core::str::from_utf8(message.body()).ok()?)
 }

@@ -1,7 +1,7 @@
 //! The P2P proxy's part beyond its own overlay (draft §4.2): further domains in further overlays, a transit overlay in which proxies
 //! find each other, the records of this proxy, and a location server for whom the overlay does not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,19 +83,14 @@ impl Gateway {
         lifetime: u32,
     ) -> Self {
         let domains = config.domains();
-        let own = own.map(|overlay| (config.domain.to_ascii_lowercase(), overlay));
-        let homes: Vec<_> = own.into_iter().chain(domains.clone()).collect();
+        let chief = config.domain.to_ascii_lowercase();
+        let homes = domains.clone().into_iter();
+        let mut places: BTreeSet<_> = homes.chain(own.map(|own| (chief.clone(), own))).collect();
         let transit = config.transit;
-        let names = homes.iter().map(|(domain, _)| domain.clone());
-        let mut crossings: Vec<_> = names.chain([config.domain.to_ascii_lowercase()]).collect();
-        crossings.dedup();
-        crossings.sort_unstable();
-        crossings.dedup();
-        let crossings = transit.map(|overlay| crossings.into_iter().map(move |one| (one, overlay)));
-        let mut places = homes;
-        places.extend(crossings.into_iter().flatten());
-        places.sort_unstable();
-        places.dedup();
+        if let Some(transit) = transit {
+            let names: BTreeSet<_> = domains.keys().cloned().chain([chief]).collect();
+            places.extend(names.into_iter().map(|name| (name, transit)));
+        }
         let mut records = JoinSet::new();
         for (domain, overlay) in places {
             let kept = Kept {

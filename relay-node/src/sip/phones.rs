@@ -1,7 +1,7 @@
 //! The lines of the phones that are registered here: each is a user of the overlay by a certificate that the login server gives
 //! this super node for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ pub(super) struct Phones {
     lines: HashMap<Arc<str>, Line>,
     arriving: mpsc::Receiver<Arrival>,
     asked: JoinSet<(Arc<str>, Result<Certificate, String>)>,
-    waiting: HashMap<Arc<str>, ()>,
+    waiting: HashSet<Arc<str>>,
     /// SIP for the proxy.
     pub(super) sip: Vec<Vec<u8>>,
 }
@@ -117,7 +117,7 @@ impl Phones {
             lines: HashMap::new(),
             arriving,
             asked: JoinSet::new(),
-            waiting: HashMap::new(),
+            waiting: HashSet::new(),
             sip: Vec::new(),
         })
     }
@@ -154,7 +154,7 @@ impl Phones {
         let Some(login) = self.login.clone() else {
             return;
         };
-        if self.asked.len() >= ASKED || self.waiting.insert(aor.clone(), ()).is_some() {
+        if self.asked.len() >= ASKED || !self.waiting.insert(aor.clone()) {
             return;
         }
         let (client, identity) = (self.client.clone(), self.identity.clone());
