@@ -28,7 +28,7 @@ mod line;
 mod meddler;
 mod zone;
 
-pub(crate) use line::Line;
+pub(crate) use line::{Line, response};
 pub(crate) use meddler::Meddler;
 pub(crate) use zone::Zone;
 

@@ -118,13 +118,7 @@ impl Network {
             .envs(settings.iter().copied());
         let output = data.path().join("output.log");
         let process = Process::start(&command, &output).expect("relay-node starts");
-        let ready = until("the network", PATIENCE, async || {
-            let output = process.output();
-            let line = output.lines().find_map(|line| line.strip_prefix("ready "));
-            line.and_then(|line| serde_json::from_str(line).ok())
-                .ok_or(output)
-        })
-        .await;
+        let ready = process.ready("the network").await;
         Self {
             process,
             ready,

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::{PATIENCE, until};
+
 /// Becomes the program, and leaves somebody behind who waits for the end of what stdin brings and then kills the group.
 const GUARD: &str =
     r#"exec 3<&0; (while read -r _; do :; done <&3; kill -s KILL 0) & exec "$@" 3<&- </dev/null"#;
@@ -61,6 +65,20 @@ impl Process {
         std::fs::read(&self.output)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
+    }
+
+    /// What it says of itself behind the word `ready`, waited for: `relay-node dev` does.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn ready(&self, what: &str) -> Value {
+        until(what, PATIENCE, async || {
+            let output = self.output();
+            let line = output.lines().find_map(|line| line.strip_prefix("ready "));
+            line.and_then(|line| serde_json::from_str(line).ok())
+                .ok_or(output)
+        })
+        .await
     }
 
     /// Whether the program has ended.

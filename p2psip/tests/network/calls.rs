@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use p2psip::{Candidate, EndReason, Event};
+use p2psip::{CallId, Candidate, EndReason, Event};
 
 use crate::world::{World, sdp};
 
@@ -16,6 +16,18 @@ fn two() -> (World, usize, usize) {
     (world, alice, bob)
 }
 
+/// A call is answered so, by the callee himself.
+fn answered(world: &mut World, caller: usize, call: CallId, answer: String) {
+    let bridged = false;
+    let event = world.until(caller, |event| matches!(event, Event::Answered { .. }));
+    let expected = Event::Answered {
+        call,
+        answer,
+        bridged,
+    };
+    assert_eq!(event, expected);
+}
+
 #[test]
 fn r055_call_is_answered_and_hung_up_by_the_caller() {
     let (mut world, alice, bob) = two();
@@ -24,16 +36,7 @@ fn r055_call_is_answered_and_hung_up_by_the_caller() {
     assert_eq!(caller, "sip:alice@example.org");
     world.until(alice, |event| *event == Event::Ringing { call });
     world.act(bob, |peer, now| peer.answer(incoming, &sdp(BOB), now));
-    let answered = world.until(alice, |event| matches!(event, Event::Answered { .. }));
-    let answer = sdp(BOB);
-    assert_eq!(
-        answered,
-        Event::Answered {
-            call,
-            answer,
-            bridged: false,
-        }
-    );
+    answered(&mut world, alice, call, sdp(BOB));
     world.until(bob, |event| *event == Event::Established { call: incoming });
 
     world.act(alice, |peer, now| peer.hang_up(call, now));
@@ -251,16 +254,7 @@ fn r058_r106_all_devices_ring_and_one_answers() {
     world.incoming(bob);
     let (incoming, _) = world.incoming(tablet);
     world.act(tablet, |peer, now| peer.answer(incoming, &sdp(12), now));
-    let answered = world.until(alice, |event| matches!(event, Event::Answered { .. }));
-    let answer = sdp(12);
-    assert_eq!(
-        answered,
-        Event::Answered {
-            call,
-            answer,
-            bridged: false,
-        }
-    );
+    answered(&mut world, alice, call, sdp(12));
     assert_eq!(world.end(bob), (EndReason::AnsweredElsewhere, true));
     world.act(alice, |peer, now| peer.hang_up(call, now));
     assert_eq!(world.end(tablet), (EndReason::HungUp, true));

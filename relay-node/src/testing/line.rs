@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use sip::Message;
 use sip::header::Address;
-use sip::message::Name;
+use sip::message::{Composer, Name};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -159,7 +159,7 @@ impl Line {
     }
 
     /// Answers a request; gives the dialog as it is seen from here.
-    pub(crate) async fn answer(&self, request: &Message, status: &str, lines: &str) -> Dialog {
+    pub(crate) async fn answer(&self, request: &Message, status: u16, lines: &str) -> Dialog {
         let tag = format!("t{}", self.at.port());
         let to = request.field(Name::To).unwrap();
         let to = if request.to_tag().is_empty() {
@@ -167,26 +167,12 @@ impl Line {
         } else {
             to.to_owned()
         };
-        let mut text = format!("SIP/2.0 {status}\r\n");
-        for name in [
-            Name::Via,
-            Name::RecordRoute,
-            Name::From,
-            Name::CallId,
-            Name::CSeq,
-        ] {
-            for value in request.fields(name) {
-                text += &format!("{}: {value}\r\n", name.as_str());
-            }
-        }
-        text += &format!(
-            "To: {to}\r\nContact: {}\r\n{lines}Content-Length: 0\r\n\r\n",
-            self.contact()
-        );
+        let lines = format!("Contact: {}\r\n{lines}", self.contact());
+        let answer = response(request, status, &tag, &lines);
         let via = request.via().unwrap();
         let (host, port) = via.host_and_port();
         let back = place(&format!("sip:{host}:{}", port.unwrap_or(5060)));
-        self.socket.send_to(text.as_bytes(), back).await.unwrap();
+        self.socket.send_to(&answer, back).await.unwrap();
         let target = request.contact().map_or("", |contact| contact.uri);
         Dialog {
             id: request.call_id().to_owned(),
@@ -197,6 +183,15 @@ impl Line {
             number: 100,
         }
     }
+}
+
+/// The response of a callee with this To tag and these header lines.
+pub(crate) fn response(request: &Message, status: u16, tag: &str, lines: &str) -> Vec<u8> {
+    let mut composer = Composer::response(request, status, tag);
+    for route in request.fields(Name::RecordRoute) {
+        composer = composer.header("Record-Route", route);
+    }
+    composer.raw(lines).finish()
 }
 
 /// The address in a URI that has one.

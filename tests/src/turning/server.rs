@@ -4,10 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::thread::{CpuSet, Pid, sched_setaffinity};
-use serde_json::Value;
-
 use crate::{PATIENCE, Process, relay_node, until};
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
 pub(super) const NAME: &str = "ann";
 pub(super) const PASSWORD: &str = "secret";
@@ -53,13 +51,7 @@ impl Relay {
                     .args(["--allow-loopback-peers", "--data"])
                     .arg(data.path());
                 let process = Process::start(&command, &output).expect("relay-node starts");
-                let ready: Value = until("the network", PATIENCE, async || {
-                    let output = process.output();
-                    let line = output.lines().find_map(|line| line.strip_prefix("ready "));
-                    line.and_then(|line| serde_json::from_str(line).ok())
-                        .ok_or(output)
-                })
-                .await;
+                let ready = process.ready("the network").await;
                 let id = ready["super_nodes"][0]["pid"].as_u64().expect("a process");
                 let address = ready["turn"]["address"]
                     .as_str()

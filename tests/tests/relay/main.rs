@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
-use tests::{PATIENCE, Process, relay_node, until};
+use tests::{Process, relay_node};
 
 /// A network of one super node whose relay programs outside may use.
 struct Relay {
@@ -38,13 +38,7 @@ impl Relay {
             .arg(data.path());
         let process =
             Process::start(&command, &data.path().join("output.log")).expect("relay-node starts");
-        let ready: Value = until("the network", PATIENCE, async || {
-            let output = process.output();
-            let line = output.lines().find_map(|line| line.strip_prefix("ready "));
-            line.and_then(|line| serde_json::from_str(line).ok())
-                .ok_or(output)
-        })
-        .await;
+        let ready = process.ready("the network").await;
         Self {
             _process: process,
             turn: ready["turn"].clone(),

@@ -95,15 +95,15 @@ async fn call(caller: &mut Line, callee: &mut Line, transport: &str) {
     let between = invite.list(Name::Via).nth(1).unwrap();
     let wanted = format!("SIP/2.0/{transport} ");
     assert!(between.starts_with(&wanted), "{between}");
-    callee.answer(&invite, "180 Ringing", "").await;
+    callee.answer(&invite, 180, "").await;
     caller.answered(180, &mut dialog).await;
-    callee.answer(&invite, "200 OK", "").await;
+    callee.answer(&invite, 200, "").await;
     caller.answered(200, &mut dialog).await;
     caller.ask("ACK", &mut dialog, "").await;
     callee.asked("ACK").await;
     caller.ask("BYE", &mut dialog, "").await;
     let bye = callee.asked("BYE").await;
-    callee.answer(&bye, "200 OK", "").await;
+    callee.answer(&bye, 200, "").await;
     caller.answered(200, &mut dialog).await;
 }
 

@@ -121,7 +121,7 @@ async fn r056_r074_r075_another_domain_is_looked_for_in_the_transit_overlay_befo
     alice.ask("INVITE", &mut dialog, "").await;
     let invite = bob.asked("INVITE").await;
     assert_eq!(invite.list(Name::Via).count(), 3);
-    bob.answer(&invite, "200 OK", "").await;
+    bob.answer(&invite, 200, "").await;
     alice.answered(200, &mut dialog).await;
     assert_eq!(zone.asked(), 0, "nobody asked DNS");
 
@@ -203,7 +203,7 @@ async fn r072_whom_the_overlay_does_not_know_the_location_server_may() {
         asked.field(Name::Route),
         Some(&*format!("<sip:{};lr>", other.at))
     );
-    other.answer(&asked, "200 OK", "").await;
+    other.answer(&asked, 200, "").await;
     alice.answered(200, &mut dialog).await;
     proxy.task.abort();
 }
@@ -254,7 +254,7 @@ async fn r080_a_call_from_a_cs_ua_to_a_p2p_ua_runs_as_figure_3_has_it() {
         "which leaves the path"
     );
     // (5) 200 OK to the proxy, (6) which passes it on.
-    ua2.answer(&invite, "200 OK", "").await;
+    ua2.answer(&invite, 200, "").await;
     let ok = ua1.answered(200, &mut dialog).await;
     assert_eq!(ok.list(Name::Via).count(), 1);
     // (7) ACK past the proxy.

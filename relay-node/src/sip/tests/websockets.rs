@@ -1,12 +1,11 @@
 //! A program outside that speaks SIP over WebSocket (RFC 7118), as JsSIP does.
 
 use futures_util::{SinkExt, StreamExt};
-use sip::message::Name;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
 use super::*;
-use crate::testing::Line;
+use crate::testing::{Line, response};
 
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -62,21 +61,10 @@ async fn r076_a_program_registers_by_websocket_and_is_called_on_it() {
     alice.ask("INVITE", &mut dialog, "").await;
     let invite = next(&mut carol).await;
     assert_eq!(invite.request_uri(), "sip:x1@random.invalid;transport=ws");
-    let mut ok = "SIP/2.0 200 OK\r\n".to_owned();
-    for name in [
-        Name::Via,
-        Name::RecordRoute,
-        Name::From,
-        Name::CallId,
-        Name::CSeq,
-    ] {
-        for value in invite.fields(name) {
-            ok += &format!("{}: {value}\r\n", name.as_str());
-        }
-    }
-    ok += "To: <sip:carol@example.org>;tag=c\r\nContact: <sip:x1@random.invalid;transport=ws>\r\nContent-Length: 0\r\n\r\n";
+    let contact = "Contact: <sip:x1@random.invalid;transport=ws>\r\n";
+    let ok = response(&invite, 200, "c", contact);
     // As bytes as well as text.
-    carol.send(Frame::binary(ok.into_bytes())).await.unwrap();
+    carol.send(Frame::binary(ok)).await.unwrap();
     alice.answered(200, &mut dialog).await;
     // What follows finds its way to the WebSocket by the routes.
     for method in ["ACK", "BYE"] {
