@@ -4,8 +4,7 @@
 //! takes a round trip at the end that dials and half of one more at the other. Nobody is told that a node has crashed:
 //! a dial into the void fails after the driver's time, and a message that is not acknowledged closes its connection.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,69 +15,20 @@ use overlay::{
     SuperNode, SuperNodeEvent, SuperNodeInput, SuperNodeOutput,
 };
 
-use super::chance::{Chance, round_trip};
+use super::chance::Chance;
 use super::search::Searches;
-use super::traffic::{self, ACKNOWLEDGEMENTS, HANDSHAKES, Owed, Purpose, Sent};
+use super::traffic::Sent;
 
-/// Of so many packets one is lost.
-const LOSS: usize = 200;
-/// A connection on which nothing is acknowledged is closed after this.
-const SILENCE: Duration = Duration::from_millis(2_500);
-/// When a driver gives up a dial.
-const HANDSHAKE: Duration = Duration::from_secs(3);
+mod connections;
+mod queue;
+
+use connections::Connection;
+use queue::{Event, Queue};
+
 /// Between ordinary node and super node.
 const ACCESS: Duration = Duration::from_millis(15);
 
 pub(super) type Host = usize;
-
-#[derive(Debug)]
-enum Event {
-    Wake(Host),
-    Opened {
-        to: Host,
-        connection: u64,
-    },
-    Unreached {
-        to: Host,
-        node: NodeId,
-    },
-    Frame {
-        to: Host,
-        connection: u64,
-        frame: Vec<u8>,
-    },
-    Closed {
-        to: Host,
-        connection: u64,
-    },
-}
-
-#[derive(Debug)]
-struct Queued {
-    at: Instant,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
 
 pub(super) struct Sn {
     pub(super) machine: Box<SuperNode>,
@@ -102,18 +52,6 @@ pub(super) enum Node {
     Dead,
 }
 
-struct Connection {
-    /// The one that dialled, and the other.
-    ends: [Host; 2],
-    one_way: Duration,
-    /// When the latest message arrives, each way.
-    last: [Instant; 2],
-    owed: [Owed; 2],
-    /// Sent when nobody knew yet what the connection is for.
-    opening: Option<u64>,
-    between_super_nodes: bool,
-}
-
 /// How a get() went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Got {
@@ -127,7 +65,7 @@ pub(super) struct World {
     by_id: HashMap<NodeId, Host>,
     by_host: HashMap<String, Host>,
     connections: HashMap<u64, Connection>,
-    events: BinaryHeap<Reverse<Queued>>,
+    events: Queue,
     woken: Vec<Option<Instant>>,
     next: u64,
     seed: u64,
@@ -148,7 +86,7 @@ impl World {
             by_id: HashMap::new(),
             by_host: HashMap::new(),
             connections: HashMap::new(),
-            events: BinaryHeap::new(),
+            events: Queue::default(),
             woken: Vec::new(),
             next: 0,
             seed,
@@ -241,23 +179,12 @@ impl World {
 
     /// Lets time pass.
     pub(super) fn run_until(&mut self, end: Instant) {
-        while self
-            .events
-            .peek()
-            .is_some_and(|Reverse(next)| next.at <= end)
-            && let Some(Reverse(next)) = self.events.pop()
-        {
-            self.now = next.at;
+        while let Some((at, event)) = self.events.pop(end) {
+            self.now = at;
             self.events_done += 1;
-            self.happen(next.event);
+            self.happen(event);
         }
         self.now = end;
-    }
-
-    fn push(&mut self, at: Instant, event: Event) {
-        self.next += 1;
-        let number = self.next;
-        self.events.push(Reverse(Queued { at, number, event }));
     }
 
     fn happen(&mut self, event: Event) {
@@ -299,106 +226,6 @@ impl World {
         }
     }
 
-    fn opened(&mut self, to: Host, connection: u64) {
-        let now = self.now;
-        let Some(state) = self.connections.get(&connection) else {
-            return;
-        };
-        let other = state.ends[usize::from(state.ends[0] == to)];
-        let certificate = match &self.nodes[other] {
-            Node::Sn(sn) => Some(sn.certificate.to_vec()),
-            Node::On(_) | Node::Dead => None,
-        };
-        match &mut self.nodes[to] {
-            Node::Sn(sn) => {
-                let link = LinkId(connection);
-                let input = match certificate {
-                    Some(certificate) => SuperNodeInput::PeerOpened { link, certificate },
-                    None => SuperNodeInput::AssociationOpened(link),
-                };
-                sn.machine.handle_input(input, now);
-            }
-            Node::On(on) => {
-                let link = on.links.iter().find(|(_, number)| **number == connection);
-                if let Some((&link, _)) = link {
-                    on.machine.handle_input(OrdinaryInput::Up(link), now);
-                }
-            }
-            Node::Dead => {}
-        }
-        self.settle(to);
-    }
-
-    fn arrived(&mut self, to: Host, connection: u64, frame: Vec<u8>) {
-        let now = self.now;
-        let Some(state) = self.connections.get_mut(&connection) else {
-            return;
-        };
-        let other = state.ends[usize::from(state.ends[0] == to)];
-        if matches!(self.nodes[to], Node::Dead) {
-            // Nothing comes back: the sender sees it after a while.
-            return self.push(
-                now + SILENCE,
-                Event::Closed {
-                    to: other,
-                    connection,
-                },
-            );
-        }
-        if state.between_super_nodes {
-            let (purpose, _) = traffic::kind(&frame);
-            let end = usize::from(state.ends[0] != to);
-            let count = traffic::packets(frame.len());
-            for (purpose, bytes) in state.owed[end].receive(count, purpose, now) {
-                self.sent.add(purpose, ACKNOWLEDGEMENTS, bytes);
-            }
-        }
-        let sender = match &self.nodes[other] {
-            Node::Sn(sn) => Some(sn.node),
-            Node::On(_) | Node::Dead => None,
-        };
-        match &mut self.nodes[to] {
-            Node::Sn(sn) => {
-                if let Some(sender) = sender {
-                    self.searches.arrives(sender, sn.node, &frame);
-                }
-                let link = LinkId(connection);
-                sn.machine
-                    .handle_input(SuperNodeInput::Frame { link, frame }, now);
-            }
-            Node::On(on) => {
-                let link = on.links.iter().find(|(_, number)| **number == connection);
-                if let Some((&link, _)) = link {
-                    on.machine
-                        .handle_input(OrdinaryInput::Frame { link, frame }, now);
-                }
-            }
-            Node::Dead => {}
-        }
-        self.settle(to);
-    }
-
-    /// One end learns that a connection is gone.
-    fn closed(&mut self, to: Host, connection: u64) {
-        let now = self.now;
-        self.connections.remove(&connection);
-        match &mut self.nodes[to] {
-            Node::Sn(sn) => {
-                let input = SuperNodeInput::Closed(LinkId(connection));
-                sn.machine.handle_input(input, now);
-            }
-            Node::On(on) => {
-                let link = on.links.iter().find(|(_, number)| **number == connection);
-                if let Some((&link, _)) = link {
-                    on.links.remove(&link);
-                    on.machine.handle_input(OrdinaryInput::Down(link), now);
-                }
-            }
-            Node::Dead => {}
-        }
-        self.settle(to);
-    }
-
     /// Does what a host asks for, and notes when to wake it.
     fn settle(&mut self, host: Host) {
         loop {
@@ -423,7 +250,7 @@ impl World {
             let due = due.max(self.now);
             if self.woken[host].is_none_or(|earlier| due < earlier) {
                 self.woken[host] = Some(due);
-                self.push(due, Event::Wake(host));
+                self.events.push(due, Event::Wake(host));
             }
         }
     }
@@ -517,118 +344,6 @@ impl World {
             let took = self.now - began;
             self.got.push(Got { took, found });
         }
-    }
-
-    fn dial(&mut self, host: Host, node: NodeId) {
-        let to = self.by_id.get(&node).copied();
-        match to {
-            Some(to) => {
-                let round_trip = round_trip(host as u64, to as u64, self.seed);
-                self.connect(host, to, round_trip / 2, true);
-            }
-            None => {
-                // Nobody counts what it was for: the tries of the search are few beside those of the ring.
-                self.sent
-                    .add(Purpose::Maintenance, HANDSHAKES, traffic::VAIN);
-                let to = host;
-                self.push(self.now + HANDSHAKE, Event::Unreached { to, node });
-            }
-        }
-    }
-
-    fn connect(
-        &mut self,
-        from: Host,
-        to: Host,
-        one_way: Duration,
-        between_super_nodes: bool,
-    ) -> u64 {
-        self.next += 1;
-        let connection = self.next;
-        let mut there = self.now + one_way * 2;
-        for _ in 0..2 {
-            if self.chance.below(LOSS) == 0 {
-                there = there + Duration::from_millis(300);
-            }
-        }
-        let state = Connection {
-            ends: [from, to],
-            one_way,
-            last: [there + one_way, there],
-            owed: [Owed::default(); 2],
-            opening: between_super_nodes.then_some(traffic::DIALLING + traffic::ANSWERING),
-            between_super_nodes,
-        };
-        self.connections.insert(connection, state);
-        self.push(
-            there,
-            Event::Opened {
-                to: from,
-                connection,
-            },
-        );
-        self.push(there + one_way, Event::Opened { to, connection });
-        connection
-    }
-
-    fn send(&mut self, from: Host, connection: u64, frame: Vec<u8>) {
-        let now = self.now;
-        let Some(state) = self.connections.get_mut(&connection) else {
-            return;
-        };
-        let end = usize::from(state.ends[0] != from);
-        let to = state.ends[1 - end];
-        let packets = traffic::packets(frame.len());
-        // At 100 Mbit/s.
-        let mut at = now + state.one_way + Duration::from_nanos(frame.len() as u64 * 80);
-        let lost = self.chance.below(LOSS) < packets.min(LOSS as u64 / 4) as usize;
-        if lost {
-            at = at + state.one_way * 3 + traffic::DELAYED;
-        }
-        at = at.max(state.last[end]);
-        state.last[end] = at;
-        if state.between_super_nodes {
-            let (purpose, kind) = traffic::kind(&frame);
-            let again = if lost { 2 } else { 1 };
-            self.sent.count(purpose, kind, frame.len());
-            let bytes = traffic::bytes(frame.len()) * again;
-            let greeting = kind == 0 && purpose == Purpose::Maintenance;
-            if let Some(opening) = state.opening.as_mut()
-                && greeting
-            {
-                *opening += bytes;
-            } else {
-                self.sent.add(purpose, kind, bytes);
-                if end == 0
-                    && let Some(opening) = state.opening.take()
-                {
-                    self.sent.add(purpose, HANDSHAKES, opening);
-                }
-            }
-            let (owed, bytes) = state.owed[end].send(now);
-            self.sent.add(owed, ACKNOWLEDGEMENTS, bytes);
-            if let Node::Sn(sn) = &self.nodes[from] {
-                self.searches.leaves(sn.node, &frame, now);
-            }
-        }
-        self.push(
-            at,
-            Event::Frame {
-                to,
-                connection,
-                frame,
-            },
-        );
-    }
-
-    fn close(&mut self, from: Host, connection: u64) {
-        let Some(state) = self.connections.get(&connection) else {
-            return;
-        };
-        let end = usize::from(state.ends[0] != from);
-        let to = state.ends[1 - end];
-        let at = (self.now + state.one_way).max(state.last[end]);
-        self.push(at, Event::Closed { to, connection });
     }
 }
 
