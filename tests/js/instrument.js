@@ -16,6 +16,14 @@
     report.apply(console, values);
   };
 
+  /** All that leaves by WebSockets, a character for each byte of a binary message. */
+  const sent = [];
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    sent.push(typeof data === 'string' ? data : new TextDecoder('latin1').decode(data));
+    return send.call(this, data);
+  };
+
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class RTCPeerConnection extends Native {
     constructor(...values) {
@@ -115,6 +123,22 @@
     };
   }
 
+  /** The longest time without a new packet of sound, in ms, since `listen()`. */
+  const silence = { longest: 0, since: 0, packets: 0 };
+  function listen() {
+    if (!silence.since) setInterval(count, 50);
+    Object.assign(silence, { longest: 0, since: Date.now() });
+  }
+  async function count() {
+    const peer = peers.findLast(({ signalingState, currentRemoteDescription }) => signalingState !== 'closed' && currentRemoteDescription);
+    const report = await peer?.getStats();
+    const sound = [...(report?.values() ?? [])].find(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio');
+    silence.longest = Math.max(silence.longest, Date.now() - silence.since);
+    if ((sound?.packetsReceived ?? 0) <= silence.packets) return;
+    silence.packets = sound.packetsReceived;
+    silence.since = Date.now();
+  }
+
   /** How far media has come in any connection, also one that is no more: nothing may flow before a refusal. */
   const states = () => peers.map((peer) => ({
     connection: peer.connectionState, ice: peer.iceConnectionState, remote: peer.currentRemoteDescription !== null || peer.pendingRemoteDescription !== null,
@@ -126,5 +150,5 @@
     bootstrap: performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.endsWith('/super-nodes')),
   });
 
-  window.partylineTest = { config, peers, problems, opened, hear, stats, states, asked };
+  window.partylineTest = { config, peers, problems, opened, hear, stats, states, asked, sent, listen, silence };
 }

@@ -17,6 +17,7 @@ pub mod faults;
 pub mod idle;
 mod instrument;
 pub mod line;
+pub mod nat;
 mod network;
 mod page;
 mod phone;

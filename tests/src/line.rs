@@ -85,7 +85,7 @@ impl Line {
 }
 
 impl Namespace {
-    async fn make(address: &str) -> Self {
+    pub(crate) async fn make(address: &str) -> Self {
         let directory =
             TempDir::with_prefix("partyline-namespace-").expect("a temporary directory");
         let mut command = Command::new("unshare");
@@ -132,12 +132,7 @@ impl Namespace {
     ///
     /// When the system gives no thread.
     pub fn runtime(&self) -> Runtime {
-        let file = self.file();
-        let enter = move || {
-            let namespace = File::open(&file).expect("the namespace is there");
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(namespace.as_fd(), network).expect("root may enter it");
-        };
+        let enter = self.enter();
         let mut builder = Builder::new_multi_thread();
         builder
             .worker_threads(1)
@@ -146,11 +141,27 @@ impl Namespace {
         builder.build().expect("a runtime")
     }
 
+    /// Brings a thread into it.
+    pub(crate) fn enter(&self) -> impl Fn() + Send + Sync + 'static {
+        let file = self.file();
+        move || {
+            let namespace = File::open(&file).expect("the namespace is there");
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), network).expect("root may enter it");
+        }
+    }
+
+    /// The process that holds it.
+    pub(crate) fn id(&self) -> u32 {
+        self.holder.id()
+    }
+
     fn file(&self) -> PathBuf {
         file(&self.holder)
     }
 
-    fn run(&self, script: &str) {
+    /// Runs a shell's script in it.
+    pub(crate) fn run(&self, script: &str) {
         let within = self.within();
         let mut command = Command::new(&within[0]);
         let output = command

@@ -351,6 +351,37 @@ impl Page {
         Stats::read(answer.json())
     }
 
+    /// From now on notes how long no sound comes ([`Page::silence`]).
+    pub async fn listen(&self) {
+        self.run("partylineTest.listen()", vec![]).await;
+    }
+
+    /// The longest time in which no packet of sound came since [`Page::listen`].
+    ///
+    /// # Panics
+    ///
+    /// When the page has not listened.
+    pub async fn silence(&self) -> Duration {
+        let longest = self
+            .run("return partylineTest.silence.longest", vec![])
+            .await;
+        Duration::from_millis(longest.as_u64().expect("the page has listened"))
+    }
+
+    /// Has only relays carry calls from now on, which hides this user's address.
+    ///
+    /// # Panics
+    ///
+    /// When the page does not offer it.
+    pub async fn hide(&self) {
+        let script = "document.querySelector('#open-settings').click();
+            const check = document.querySelector('#relay-only');
+            check.click();
+            document.querySelector('#settings-close').click();
+            return check.checked;";
+        assert_eq!(self.run(script, vec![]).await, json!(true));
+    }
+
     /// Whether any peer connection of this page has been given a description of the other side.
     pub async fn negotiated(&self) -> bool {
         let states = self.run("return partylineTest.states()", vec![]).await;

@@ -9,7 +9,9 @@ const CONNECTS_WITHIN = 20_000;
 /** Milliseconds after which a call that lost its path is given up. */
 const RECONNECTS_WITHIN = 45_000;
 /** Milliseconds in which a path that falters may mend by itself. The caller is the first to act. */
-const FALTERS = { outgoing: 1_500, incoming: 4_000 };
+const FALTERS = { outgoing: 500, incoming: 2_000 };
+/** Milliseconds after which a new path is looked for again that the other side could not be told of. */
+const AGAIN = 1_000;
 
 export class Negotiation {
   #call;
@@ -86,6 +88,7 @@ export class Negotiation {
         // After crossing offers the node has waited as RFC 3261 section 14.1 says before it reports.
         if (!this.#offering?.crossed) {
           await this.#media.rollback();
+          if (this.#offering?.restart && !event.glare) this.#timers.after('restart', AGAIN, () => this.restart());
           if (event.glare && this.#offering) this.#wanted ??= { restart: this.#offering.restart };
         }
         return this.#settled();

@@ -40,6 +40,17 @@ pub(crate) fn turn(arguments: &[&str]) -> Result<()> {
     program("turn_bench", "relaying", arguments)
 }
 
+/// Calls behind every kind of NAT; see `tests/src/nat.rs`.
+pub(crate) fn nat(arguments: &[&str]) -> Result<()> {
+    tools::packages(&[
+        (&["nft"], "nftables"),
+        (&["chromium"], "chromium"),
+        (&["chromedriver"], "chromium-driver"),
+    ])?;
+    crate::web::build(crate::web::module::Purpose::Serving)?;
+    program("nat_bench", "calling behind NATs", arguments)
+}
+
 /// Runs one of the programs of `tests` that measure real super nodes.
 fn program(name: &str, doing: &str, arguments: &[&str]) -> Result<()> {
     shell::step("building the node and the bench");

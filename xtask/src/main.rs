@@ -41,6 +41,9 @@ usage: cargo xtask <command>
   bench call [-n N] [--trace]
                     how long a caller waits, beside JsSIP with Kamailio on this machine;
                     --trace shows step by step where the time goes
+  bench nat [--write] [NAME]
+                    calls between two Chromiums behind every kind of NAT, in network
+                    namespaces; --write writes docs/nat.md
   bench turn [few] [calls] [many] [saturated] [bulk] [--rounds N] [--seconds N]
                     what relaying a packet costs, beside coturn on this machine
   bench overlay-live [-n N]
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         ["bench", "faults", rest @ ..] => bench::faults(rest),
         ["bench", "associations", rest @ ..] => bench::associations(rest),
         ["bench", "turn", rest @ ..] => bench::turn(rest),
+        ["bench", "nat", rest @ ..] => bench::nat(rest),
         ["bench", "call", rest @ ..] => bench::call(rest),
         ["bench", "overlay-live", rest @ ..] => bench::overlay_live(rest),
         ["help" | "--help" | "-h"] | [] => {

@@ -10,6 +10,7 @@ const PACKAGES: &[(&[&str], &str)] = &[
     (&["chromium", "google-chrome"], "chromium"),
     (&["chromedriver"], "chromium-driver"),
     (&["firefox-esr", "firefox"], "firefox-esr"),
+    (&["nft"], "nftables"),
 ];
 
 /// Makes sure that the browsers and their drivers are there; returns the path of geckodriver.

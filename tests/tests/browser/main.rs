@@ -10,6 +10,7 @@ mod fourth;
 mod frames;
 mod harness;
 mod native;
+mod nats;
 mod relayed;
 mod stage;
 mod survival;
