@@ -22,7 +22,7 @@ pub(super) const ROUND: Duration = Duration::from_secs(5);
 const LEISURE: u64 = 100;
 const LARGE: (u64, u64) = (10_000, 30_000);
 /// In how many rounds one goes to a member without a link.
-const STRANGE: u32 = 16;
+const STRANGE: u32 = 64;
 /// What may be on its way still, being younger than a few moments and so many milliseconds, or in any case than the
 /// longest time, is left out in a large ring.
 const WAY: u64 = 4_000;
@@ -40,6 +40,8 @@ const ENTRIES: usize = 2_000;
 const ASKED: usize = 64;
 /// How often a lost member is tried, by all together: so many times while its absence doubles, roughly.
 const TRIES: u64 = 3;
+/// What a try in every round weighs. Thousands share the tries of one that was lost long ago.
+const CERTAIN: u64 = 1_000_000;
 
 impl SuperNode {
     pub(super) fn is_small(&self) -> bool {
@@ -93,25 +95,21 @@ impl SuperNode {
     fn try_lost(&mut self, round: Duration, now: Instant) {
         let mut candidates: Vec<(NodeId, u64)> = Vec::new();
         let members = self.ring.estimate().max(1) as u64;
-        // In thousandths of a try in this round.
-        let weight = |since: Instant, shared: u64| {
-            let age = (now - since).as_millis() as u64;
-            let round = round.as_millis() as u64;
-            TRIES * round * 1_000 / (age.max(round) * shared).max(1)
-        };
+        let weight = |since: Instant, shared: u64| weight(now - since, round, shared);
         let lost = self.ring.lost();
-        candidates.extend(lost.map(|(node, since)| (node, weight(since, members).max(1))));
+        candidates.extend(lost.map(|(node, since)| (node, weight(since, members))));
         let seeds = self.seeds.iter().map(|seed| seed.node);
         let unseen = seeds.filter(|&seed| self.ring.known(seed).is_none());
-        candidates.extend(unseen.map(|node| (node, weight(Instant::EPOCH, 1).max(1))));
+        candidates.extend(unseen.map(|node| (node, weight(Instant::EPOCH, 1))));
         candidates.retain(|(node, _)| *node != self.own && !self.dials.contains_key(node));
         let total: u64 = candidates.iter().map(|(_, weight)| weight).sum();
         let bound = if self.is_small() {
             total
         } else {
-            total.max(1_000)
+            total.max(CERTAIN)
         };
-        let mut drawn = u64::from(self.rng.below(bound as u32));
+        let bound = u32::try_from(bound).unwrap_or(u32::MAX);
+        let mut drawn = u64::from(self.rng.below(bound));
         for (node, weight) in candidates {
             if drawn < weight {
                 match self.link_to(node) {
@@ -309,5 +307,31 @@ impl SuperNode {
     pub(super) fn asked(&mut self, link: LinkId, mut nodes: Vec<NodeId>) {
         nodes.truncate(ASKED);
         self.send_announcements(link, &nodes);
+    }
+}
+
+/// How likely it is in one round that one of those who share the tries of a lost member makes one, in parts of [`CERTAIN`].
+fn weight(gone: Duration, round: Duration, shared: u64) -> u64 {
+    let (age, round) = (gone.as_millis() as u64, round.as_millis() as u64);
+    (TRIES * round * CERTAIN / (age.max(round) * shared).max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_member_is_tried_the_more_rarely_the_longer_it_is_gone_however_many_try() {
+        const ROUND: Duration = Duration::from_secs(30);
+        for members in [100, 1_000, 10_000] {
+            for minutes in [1, 10, 60] {
+                let gone = Duration::from_secs(60 * minutes);
+                let rounds = (gone.as_secs() / ROUND.as_secs()) as u32;
+                let ages = (0..rounds).map(|round| gone + ROUND * round);
+                let tries = ages.map(|age| weight(age, ROUND, members) * members);
+                let tries = tries.sum::<u64>() as f64 / CERTAIN as f64;
+                assert!((1.5..3.0).contains(&tries), "{members} {minutes}: {tries}");
+            }
+        }
     }
 }
