@@ -112,6 +112,19 @@ impl NodeId {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// The place just behind it on the ring: no other node lies between.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                break;
+            }
+        }
+        Self(bytes)
+    }
+
     /// The name that the node's certificate carries and by which it is dialled: `<40 digits>.sn`.
     #[must_use]
     pub fn host(&self) -> String {

@@ -11,7 +11,7 @@ use credential::{Check, NodeId, Signature};
 use machine::Instant;
 
 use super::{Awaited, Offence, Offender, State, SuperNode, SuperNodeEvent, Timer, Waiting};
-use crate::peer::{Departure, Event, Gone, Message};
+use crate::peer::{Departure, Event, Gone, Message, Part};
 use crate::record::MAX_AHEAD;
 
 /// How many members may lie between one and those who may report its loss.
@@ -181,6 +181,7 @@ impl SuperNode {
         let departure = Departure { gone, signature };
         let event = Event::Gone(departure.clone());
         if gone.node == self.own {
+            self.take_leave(&event, now);
             self.spread(event, self.own, now);
             self.news_due(now);
             return self.left();
@@ -202,6 +203,17 @@ impl SuperNode {
         }
     }
 
+    /// Tells those who may report its loss, before their links end, that it leaves.
+    fn take_leave(&mut self, event: &Event, now: Instant) {
+        let mut near = self.ring.successors(self.own, NEAR);
+        near.extend(self.ring.predecessors(self.own, NEAR));
+        for node in near {
+            if self.ready.contains_key(&node) {
+                self.inform(node, alloc::vec![event.clone()], now);
+            }
+        }
+    }
+
     /// Tells a super node that it was held lost, in the own name, since it may not know who said so first.
     pub(super) fn greet_lost(&mut self, link: crate::LinkId, node: NodeId, now: Instant) {
         let Some(former) = self.ring.former(node) else {
@@ -214,7 +226,7 @@ impl SuperNode {
         match &former.proof {
             Some(proof) if proof.gone.reporter == reporter => {
                 let event = Event::Gone(proof.clone());
-                let parts = alloc::vec![crate::peer::Part {
+                let parts = alloc::vec![Part {
                     until: node,
                     events: alloc::vec![event],
                 }];
@@ -252,7 +264,20 @@ impl SuperNode {
         if known != Some(gone.incarnation) || gone.reporter == Some(gone.node) {
             return;
         }
+        // What was told to this node alone and is young is on its way to all others already, if not by one who knows a part of
+        // the ring: he has this node tell them.
+        let young = self.wall(now).saturating_sub(self.young());
+        let entrusted = self.ring.known(from).is_some_and(|from| from.reach() > 0);
+        let until = if until == self.own && gone.at >= young && !entrusted {
+            self.own.next()
+        } else {
+            until
+        };
         let former = self.ring.former(gone.node);
+        if former.is_some_and(|former| former.left) && gone.reporter.is_some() {
+            // Its own word is on its way to all already.
+            return;
+        }
         let told = former.is_some_and(|former| former.left || former.proof.is_some());
         if told || (self.suspects.contains_key(&gone.node) && gone.reporter.is_some()) {
             return self.spread_known(gone.node, true, until, now);

@@ -110,30 +110,48 @@ fn a_newcomer_gets_the_table_from_one_of_its_seeds() {
     assert!((50..=62).contains(&announced), "{announced}");
 }
 
-#[test]
-fn each_member_is_told_of_a_newcomer_once_by_news() {
-    let mut world = crowd(125, 100);
-    world.network.run_for(Duration::from_secs(30));
-    world.network.keep_log();
-    world.network.take_log();
-    let newcomer = world.add_super_node();
-    assert!(all_know(&mut world, 101, 60));
-    world.network.run_for(Duration::from_secs(20));
-    let newcomer = world.sn(newcomer).machine.node();
-    let mut told = 0;
+/// How often somebody was told by News that this member is there, or gone.
+fn told_of(world: &mut World, node: NodeId) -> (usize, usize) {
+    let (mut up, mut gone) = (0, 0);
     for traffic in world.network.take_log() {
         let message = traffic.payload.get(17..).map(postcard::from_bytes);
         let Some(Ok(Message::News { parts })) = message else {
             continue;
         };
-        let events = parts.iter().flat_map(|part| &part.events);
-        let of_it = events.filter(|event| match event {
-            Event::Up(up) => up.about.statement.get(1..21) == Some(newcomer.0.as_slice()),
-            Event::Gone(_) => false,
-        });
-        told += of_it.count();
+        for event in parts.iter().flat_map(|part| &part.events) {
+            match event {
+                Event::Up(told) => {
+                    up += usize::from(told.about.statement.get(1..21) == Some(node.0.as_slice()));
+                }
+                Event::Gone(told) => gone += usize::from(told.gone.node == node),
+            }
+        }
     }
-    assert!((90..=130).contains(&told), "{told}");
+    (up, gone)
+}
+
+#[test]
+fn each_member_is_told_once_by_news_who_comes_and_who_leaves() {
+    let mut world = crowd(125, 100);
+    world.network.run_for(Duration::from_secs(30));
+    world.network.keep_log();
+    for _ in 0..5 {
+        world.network.take_log();
+        let newcomer = world.add_super_node();
+        assert!(all_know(&mut world, 101, 60));
+        world.network.run_for(Duration::from_secs(20));
+        let node = world.sn(newcomer).machine.node();
+        let (told, _) = told_of(&mut world, node);
+        assert!((90..=130).contains(&told), "{told}");
+
+        world.super_nodes.retain(|id| *id != newcomer);
+        world.with_sn(newcomer, |sn, now| sn.leave(now));
+        assert!(all_know(&mut world, 100, 60));
+        world.network.run_for(Duration::from_secs(60));
+        // Its neighbours it tells itself, too.
+        let (_, told) = told_of(&mut world, node);
+        assert!((90..=150).contains(&told), "{told}");
+    }
 }
 
 #[test]
