@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod calls;
+mod flows;
 mod forks;
 mod hostile;
 mod routes;
 mod scene;
 mod server;
 mod torture;
+mod world;
