@@ -97,6 +97,17 @@ async fn r057_r077_r079_chromium_calls_a_phone_by_udp_and_each_hears_the_other()
 }
 
 #[tokio::test]
+async fn r057_chromium_calls_a_phone_by_tls_and_each_hears_the_other() {
+    let scene = Scene::set(Chromium, "tls", "pcma").await;
+    scene.page_calls().await;
+    scene.sound().await;
+    scene.says_not_end_to_end("#peer-verified").await;
+    scene.phone.tell("hangup", "");
+    scene.page.ends("hung-up", "The call has ended").await;
+    scene.close().await;
+}
+
+#[tokio::test]
 async fn r080_a_phone_by_tcp_calls_chromium_and_each_hears_the_other() {
     let scene = Scene::set(Chromium, "tcp", "opus/48000/2").await;
     scene.phone_calls().await;
