@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use credential::{Signed, Verified};
-use machine::Machine;
+use machine::{Instant, Machine};
 use p2psip::{
     CallId, Input, LineInput, LineOutput, LinkId, Output, PhoneLine, Plan, SuperNodeInput,
 };
@@ -26,6 +26,8 @@ const QUEUE: usize = 256;
 pub(super) struct Line {
     pub(super) machine: PhoneLine,
     pub(super) until: u64,
+    /// When it has something to do, as far as that was noted.
+    pub(super) due: Option<Instant>,
     aor: Arc<str>,
     /// The line's name of each link, and the super node's.
     links: HashMap<LinkId, LinkId>,
@@ -37,6 +39,7 @@ impl Line {
         Self {
             machine,
             until,
+            due: None,
             aor,
             links: HashMap::new(),
             sessions: HashMap::new(),

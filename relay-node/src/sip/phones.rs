@@ -1,7 +1,7 @@
 //! The lines of the phones that are registered here: each is a user of the overlay by a certificate that the login server gives
 //! this super node for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credential::Certificate;
 use login_server::wire::{Delegation, PhoneRequest, phone_text};
-use machine::Machine;
+use machine::{Instant, Machine};
 use p2psip::{
     Aor, CallId, Config, Contact, Input, LineInput, LinkId, PhoneLine, SuperNodeInput, line_of,
     proxy_place,
@@ -79,6 +79,8 @@ pub(super) struct Phones {
     client: Client,
     proxy: p2psip::location::Location,
     lines: HashMap<Arc<str>, Line>,
+    /// When each line has something to do.
+    timers: BTreeSet<(Instant, Arc<str>)>,
     arriving: mpsc::Receiver<Arrival>,
     asked: JoinSet<(Arc<str>, Result<Certificate, String>)>,
     waiting: HashSet<Arc<str>>,
@@ -115,6 +117,7 @@ impl Phones {
             client: api.client.clone(),
             proxy: proxy_place(host, port),
             lines: HashMap::new(),
+            timers: BTreeSet::new(),
             arriving,
             asked: JoinSet::new(),
             waiting: HashSet::new(),
@@ -181,11 +184,7 @@ impl Phones {
 
     /// Waits for what comes; `registrar` says where phones are. Nothing is lost if it is given up.
     pub(super) async fn next(&mut self) -> Arrived {
-        let due = self
-            .lines
-            .values()
-            .filter_map(|line| line.machine.poll_timeout())
-            .min();
+        let due = self.timers.first().map(|(due, _)| *due);
         let due = due.map(|due| self.shared.clock.deadline(due));
         let later = due.unwrap_or_else(tokio::time::Instant::now);
         tokio::select! {
@@ -217,9 +216,8 @@ impl Phones {
             Arrived::Certified(aor, answer) => self.certified(&aor, *answer, registrar),
             Arrived::Due => {
                 let now = self.shared.clock.now();
-                let due = |line: &Line| line.machine.poll_timeout().is_some_and(|due| due <= now);
-                let lines = self.lines.iter().filter(|(_, line)| due(line));
-                let lines: Vec<Arc<str>> = lines.map(|(aor, _)| aor.clone()).collect();
+                let due = self.timers.iter().take_while(|(due, _)| *due <= now);
+                let lines: Vec<Arc<str>> = due.map(|(_, aor)| aor.clone()).collect();
                 for aor in lines {
                     if let Some(line) = self.lines.get_mut(&aor) {
                         line.machine.handle_timeout(now);
@@ -252,6 +250,12 @@ impl Phones {
             let hosts = hosts(registrar, aor);
             let sip = line.drain(&self.shared, &hosts);
             self.sip.extend(sip);
+            let due = line.machine.poll_timeout();
+            if due != line.due {
+                let before = std::mem::replace(&mut line.due, due);
+                before.map(|before| self.timers.remove(&(before, aor.clone())));
+                due.map(|due| self.timers.insert((due, aor.clone())));
+            }
         }
     }
 
