@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use machine::Machine;
 use p2psip::{Aor, Whereabouts};
+use ring::hmac;
 use sip::message::Flaw;
 use sip::proxy::{Event, Input as ProxyInput, Listener, Located, Lookup, Target};
 use sip::registrar::Event as Registration;
@@ -21,7 +22,7 @@ use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::config::Sip;
-use crate::crypto::entropy;
+use crate::crypto::{Key, entropy};
 use crate::node::{Api, in_words};
 use crate::tls::{self, TlsError};
 
@@ -136,7 +137,9 @@ pub(crate) async fn start_with(
         arrivals,
     );
     let websockets = connections.websockets();
-    let machine = Server::new(machine_config(&config, address, tls));
+    let key = api.as_ref().map(|api| api.identity.borrow().key.clone());
+    let lasting = lasting(&config, key.as_ref());
+    let machine = Server::new(machine_config(&config, address, tls, lasting));
     let host = config.host();
     let reached = reached(&host, address.ip()).await;
     let certified = api.as_ref().filter(|api| api.login.is_some());
@@ -180,7 +183,24 @@ async fn reached(host: &str, listen: IpAddr) -> IpAddr {
     })
 }
 
-fn machine_config(config: &Sip, address: SocketAddr, tls: Option<SocketAddr>) -> Config {
+/// What seals the calls' way: the same after a restart.
+fn lasting(config: &Sip, key: Option<&Key>) -> [u8; 16] {
+    let secret = match (&config.secret, key) {
+        (Some(secret), _) => secret.reveal().as_bytes(),
+        (None, Some(key)) => key.pkcs8(),
+        (None, None) => return entropy(),
+    };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let tag = hmac::sign(&key, b"partyline: the way of SIP dialogs");
+    tag.as_ref().first_chunk().copied().unwrap_or_else(entropy)
+}
+
+fn machine_config(
+    config: &Sip,
+    address: SocketAddr,
+    tls: Option<SocketAddr>,
+    lasting: [u8; 16],
+) -> Config {
     let listener = |transport, port| Listener {
         transport,
         host: config.host(),
@@ -199,6 +219,7 @@ fn machine_config(config: &Sip, address: SocketAddr, tls: Option<SocketAddr>) ->
                 .chain(config.domains().into_keys())
                 .collect(),
             secret: entropy(),
+            lasting,
             record_route: config.record_route,
             requests: REQUESTS,
         },

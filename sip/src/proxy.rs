@@ -65,8 +65,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The domains that are its own, in lower case.
     pub domains: Vec<String>,
-    /// Seals tokens. With the same secret, a restarted proxy knows the dialogs from before.
+    /// Drawn anew by every process: tells what answers its own requests from everything else.
     pub secret: [u8; 16],
+    /// Seals what comes back much later: Record-Routes and Paths. With the same one, a restarted proxy knows the dialogs from before.
+    pub lasting: [u8; 16],
     /// Whether it stays in the path of every dialog. It does by itself where somebody can be reached by a flow only.
     pub record_route: bool,
     /// The most requests at once.

@@ -46,6 +46,9 @@ pub struct Sip {
     /// Whether calls stay in the path of this server to their end; they do by themselves where they must.
     #[serde(default)]
     pub record_route: bool,
+    /// A long random text. With the same one, a server that was restarted, or another one at its address, knows the calls from before.
+    /// A super node makes one of its key, if none is given; any other server draws one at each start.
+    pub secret: Option<Secret>,
     /// Whether everybody is believed without a password. On loopback only.
     #[serde(default)]
     pub open_registrar: bool,

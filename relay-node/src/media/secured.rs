@@ -113,6 +113,7 @@ impl Secured {
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
         let events = self.endpoint.read(now, THERE, None, BytesMut::from(bytes));
         // What can't be read is dropped, as DTLS wants it (RFC 6347, section 4.1.2.7).
+        let events = events.inspect_err(|error| tracing::debug!("DTLS of a page: {error}"));
         for event in events.unwrap_or_default() {
             match event {
                 EndpointEvent::HandshakeComplete => self.complete(),

@@ -172,7 +172,11 @@ impl Connections {
                 (_, None) => return Err(message),
             },
         };
-        let Some((peer, outlet)) = self.open.get(&number) else {
+        // The number may be one that a process gave before this one: then it is another connection's by now.
+        let there = self.open.get(&number).filter(|(there, _)| {
+            (there.transport, there.address) == (peer.transport, peer.address)
+        });
+        let Some((peer, outlet)) = there else {
             return Err(message);
         };
         if outlet.send(message.clone()).is_ok() {

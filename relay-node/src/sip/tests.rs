@@ -7,6 +7,7 @@ use tokio::net::{TcpStream, UdpSocket};
 
 mod domains;
 mod gateway;
+mod restart;
 mod torture;
 mod websockets;
 

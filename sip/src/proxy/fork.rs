@@ -242,7 +242,7 @@ impl Proxy {
 
     /// The Record-Route or Path of a request: with it, this proxy stays in the path.
     fn record(&self, context: &Context, target: &Target, request: &Message, peer: Peer) -> String {
-        let secret = &self.config.secret;
+        let secret = &self.config.lasting;
         let method = request.method();
         let uri = |flow: Option<Peer>, side: Peer, purpose: Purpose<'_>| {
             let token = token::write(flow, purpose, secret);

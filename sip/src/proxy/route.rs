@@ -93,7 +93,7 @@ impl Proxy {
     /// How many Routes at the front are this proxy's own, and what the last of them with a token says.
     fn own_routes(&self, request: &Message) -> (usize, Option<Option<Peer>>) {
         let (mut used, mut known) = (0, None);
-        let secret = &self.config.secret;
+        let secret = &self.config.lasting;
         for route in request.list(Name::Route) {
             let uri = Address::read(route).map_or("", |route| route.uri);
             let Some(place) = place(uri).filter(|place| self.is_own(place)) else {
@@ -119,7 +119,7 @@ impl Proxy {
         if place.user.is_empty() || !self.is_own(&place) {
             return None;
         }
-        token::read(place.user, token, &self.config.secret)?;
+        token::read(place.user, token, &self.config.lasting)?;
         let mut routes: Vec<&str> = request.list(Name::Route).collect();
         let target = Address::read(routes.pop()?)?.uri;
         let own = crate::joined(&["<", request.request_uri(), ">"]);

@@ -56,6 +56,7 @@ pub(crate) fn config() -> Config {
         ],
         domains: vec!["example.org".into()],
         secret: [9; 16],
+        lasting: [8; 16],
         record_route: false,
         requests: 1000,
     }

@@ -77,6 +77,7 @@ fn domain(name: &str, address: &str) -> Server {
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             domains: vec![name.into()],
             secret: [7; 16],
+            lasting: [8; 16],
             record_route: true,
             requests: 100,
         },
