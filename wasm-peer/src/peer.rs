@@ -148,13 +148,6 @@ impl Peer {
         self.driver.run(|peer, now| peer.answer(id(call), sdp, now));
     }
 
-    /// Refuses an offer within a call.
-    #[wasm_bindgen(js_name = refuseOffer)]
-    pub fn refuse_offer(&self, call: f64) {
-        self.driver
-            .run(|peer, now| peer.refuse_offer(id(call), now));
-    }
-
     /// Declines an incoming call.
     pub fn decline(&self, call: f64) {
         self.driver.run(|peer, now| peer.decline(id(call), now));
