@@ -114,9 +114,34 @@ async fn a27_r100_nobody_has_a_third_party_knocked_at() {
     let mut stage = stage().await;
     let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     assert_eq!(stage.ask(elsewhere).await, Err(Refused::Elsewhere));
+    let good = stage.request.clone();
     stage.request.quic = "192.0.2.1:4433".to_owned();
     stage.sign();
     assert_eq!(stage.ask(HERE).await, Err(Refused::Elsewhere));
+    stage.request = good;
+    stage.request.url = "https://192.0.2.1:8080".to_owned();
+    stage.sign();
+    assert_eq!(stage.ask(HERE).await, Err(Refused::Elsewhere));
+}
+
+#[tokio::test]
+async fn a27_a_super_node_tries_few_at_a_time_and_each_user_now_and_then() {
+    let mut stage = stage().await;
+    let all = stage
+        .prober
+        .slots
+        .try_acquire_many(PARALLEL as u32)
+        .unwrap();
+    assert_eq!(stage.ask(HERE).await, Err(Refused::Busy));
+    drop(all);
+
+    let good = serde_json::to_vec(&stage.request).unwrap();
+    stage.request.signature = STANDARD.encode([7; 64]);
+    assert_eq!(stage.ask(HERE).await, Err(Refused::Proof));
+    let found = stage.prober.answer(&good, HERE).await.unwrap();
+    assert!(found.reached, "a forged request keeps nobody waiting");
+    let again = stage.prober.answer(&good, HERE).await;
+    assert_eq!(again, Err(Refused::Busy));
 }
 
 #[tokio::test]
