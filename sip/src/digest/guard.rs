@@ -388,4 +388,54 @@ mod tests {
             assert_eq!(count.take(nc), fresh, "{nc}");
         }
     }
+
+    const NOW: Instant = Instant::EPOCH;
+
+    /// A guard, and a claim that answers its first challenge, for whoever has this for a secret.
+    fn claimed(secret: &str) -> (Guard, Message, Claim) {
+        let mut guard = Guard::new("example.org", [7; 16], false);
+        let challenge = guard.challenge(Door::Server, false, NOW);
+        let (_, nonce) = challenge.split_once("nonce=\"").unwrap();
+        let (nonce, _) = nonce.split_once('"').unwrap();
+        let request = |response: &str| {
+            let text = alloc::format!(
+                "REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@example.org>;tag=1\r\n\
+                 To: <sip:a@example.org>\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\nAuthorization: Digest username=\"a\", \
+                 realm=\"example.org\", nonce=\"{nonce}\", uri=\"sip:example.org\", response=\"{response}\", algorithm=SHA-256, \
+                 cnonce=\"c\", qop=auth, nc=00000001\r\nContent-Length: 0\r\n\r\n"
+            );
+            Message::parse(text.into_bytes()).unwrap()
+        };
+        let claim = guard.claim(&request("?"), Door::Server, NOW).unwrap();
+        let request = request(&claim.algorithm.hash(&[secret, &claim.tail]));
+        let claim = guard.claim(&request, Door::Server, NOW).unwrap();
+        (guard, request, claim)
+    }
+
+    #[test]
+    fn a43_a_nonce_that_is_forgotten_does_not_serve_again() {
+        let (mut guard, request, claim) = claimed("secret");
+        assert_eq!(guard.check(&claim, Some("secret"), NOW), Verdict::Granted);
+        let later = |number| Nonce { given: NOW, number };
+        for number in 1..REMEMBERED as u32 {
+            let count = Count {
+                highest: 1,
+                below: 0,
+            };
+            guard.counts.insert(later(number), count);
+        }
+        assert_eq!(guard.counts.len(), REMEMBERED);
+        guard.forget(NOW);
+        assert!(!guard.counts.contains_key(&later(0)));
+        let again = guard.claim(&request, Door::Server, NOW);
+        assert_eq!(again.err(), Some(Denied::Stale));
+        let again = guard.check(&claim, Some("secret"), NOW);
+        assert_eq!(again, Verdict::Replayed);
+    }
+
+    #[test]
+    fn a43_whom_nobody_knows_no_password_lets_in() {
+        let (mut guard, _, claim) = claimed("nobody");
+        assert_eq!(guard.check(&claim, None, NOW), Verdict::Wrong);
+    }
 }

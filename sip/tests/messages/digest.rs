@@ -192,6 +192,15 @@ fn a43_a_nonce_serves_for_its_realm_its_hour_and_each_count_once() {
             .contains("stale=true")
     );
 
+    let early = guard.challenge(Door::Server, false, late);
+    let early = alice().answer(&response(401, &early), REGISTER, "c0", 1);
+    let early = request("REGISTER", &early.unwrap());
+    let early = guard.claim(&early, Door::Server, NOW);
+    assert_eq!(early.err(), Some(Denied::Stale), "not given yet");
+    let elsewhere = line.replace("realm=\"example.org\"", "realm=\"example.com\"");
+    let elsewhere = guard.claim(&request("REGISTER", &elsewhere), Door::Server, NOW);
+    assert_eq!(elsewhere.err(), Some(Denied::Missing), "somebody else's");
+
     let another_process = Guard::new("example.org", [8; 16], false);
     assert_eq!(claim(&another_process, NOW).err(), Some(Denied::Stale));
     let another_realm = Guard::new("example.net", [7; 16], false);

@@ -1,6 +1,9 @@
 //! What strangers send.
 
+use core::time::Duration;
+
 use proptest::prelude::*;
+use sip::Message;
 use sip::message::Name;
 use sip::proxy::{Event, Input};
 use sip::stream::Stream;
@@ -137,6 +140,36 @@ fn a43_responses_that_answer_nothing_are_dropped() {
         assert!(matches!(scene.events.pop(), Some(Event::Stray { .. })));
     }
     assert_eq!(scene.receive(udp(BOB), &ok).len(), 1);
+}
+
+#[test]
+fn a43_a_late_response_does_not_answer_the_request_that_came_after() {
+    let mut scene = Scene::new();
+    let first = invited(&mut scene, "");
+    let busy = response(&first, "486 Busy Here", "b", "");
+    assert!(!scene.receive(udp(BOB), &busy).is_empty());
+    scene.pass(Duration::from_secs(70));
+    assert_eq!(scene.proxy.requests(), 0);
+    let second = request("INVITE", "").replace("bKa1", "bKa2");
+    scene.receive(udp(ALICE), &second);
+    let second = scene.locate(vec![target("bob", BOB, 1000)]).remove(0).1;
+    // The same place is found by both.
+    let place = |message: &Message| {
+        let branch = message.via().unwrap().branch().unwrap();
+        branch.split('.').next().map(str::to_owned)
+    };
+    assert_eq!(place(&first), place(&second));
+    let late = response(&first, "200 OK", "b", "");
+    assert!(scene.receive(udp(BOB), &late).is_empty());
+    assert!(matches!(scene.events.pop(), Some(Event::Stray { .. })));
+}
+
+#[test]
+fn a44_one_request_goes_to_a_bounded_number_of_places() {
+    let mut scene = Scene::new();
+    scene.receive(udp(ALICE), &request("INVITE", ""));
+    let all = (0..100).map(|number| target("bob", &format!("192.0.2.{number}:5060"), 1000));
+    assert_eq!(scene.locate(all.collect()).len(), 32);
 }
 
 /// What may be said in a call, by either side or by the network, in any order.

@@ -180,3 +180,25 @@ fn a42_from_must_be_the_user_of_the_password() {
     let sent = domain.receive(CAROL, &out);
     assert_eq!(sent.last().unwrap().1.status(), Some(403));
 }
+
+#[test]
+fn a44_requests_that_wait_for_a_password_are_bounded() {
+    let mut domain = Domain::new(false);
+    let challenge = domain.receive(BOB, &register(1, "")).remove(0).1;
+    let line = login("bob", "bob").answer(&challenge, ["REGISTER", "sip:example.org"], "c", 1);
+    let line = line.unwrap();
+    // One more than there is room for, and nobody says what the password is.
+    for number in 2..10_003 {
+        let message = register(number, &line).into_bytes();
+        let source = udp(BOB);
+        let received = Input::Proxy(proxy::Input::Received { source, message });
+        domain.server.handle_input(received, NOW);
+    }
+    let mut statuses = Vec::new();
+    while let Some(output) = domain.server.poll_output() {
+        if let Output::Send { message, .. } = output {
+            statuses.push(Message::parse(message).unwrap().status());
+        }
+    }
+    assert_eq!(statuses, [Some(503)]);
+}
